@@ -1,0 +1,59 @@
+"""Measuring whole commands side by side: interleaved rounds, medians, ratios of the same round."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+PYTHON = sys.executable
+PROBE = [PYTHON, "-m", "probe"]
+
+
+def wall(command: Sequence[str], allowed: frozenset[int] = frozenset({0})) -> float:
+    """Run a command and give its wall time in seconds; an exit code that is not allowed ends the benchmark."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"NO_COLOR": "1"})
+    took = time.perf_counter() - began
+    if done.returncode not in allowed:
+        sys.exit(
+            f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr.decode()}{done.stdout.decode()}"
+        )
+    return took
+
+
+def compare(
+    base: Sequence[str],
+    others: dict[str, Sequence[str]],
+    rounds: int,
+    allowed: frozenset[int] = frozenset({0}),
+) -> dict[str, tuple[float, float, float]]:
+    """Interleave the commands; give for each name: median seconds, median of the base, median ratio."""
+    wall(base, allowed)
+    for command in others.values():
+        wall(command, allowed)
+    times: dict[str, list[float]] = {name: [] for name in others}
+    bases: list[float] = []
+    for _ in range(rounds):
+        bases.append(wall(base, allowed))
+        for name, command in others.items():
+            times[name].append(wall(command, allowed))
+    return {
+        name: (
+            statistics.median(taken),
+            statistics.median(bases),
+            statistics.median(t / b for t, b in zip(taken, bases, strict=True)),
+        )
+        for name, taken in times.items()
+    }
+
+
+def line(name: str, figures: tuple[float, float, float], goal: float) -> bool:
+    """Print one result against its goal; True when it is met."""
+    own, base, ratio = figures
+    met = ratio <= goal
+    print(f"{name:44} {own * 1000:8.1f} ms  base {base * 1000:7.1f} ms  ratio {ratio:5.2f}  goal {goal:g}  {'ok' if met else 'MISSED'}")  # fmt: skip
+    return met

@@ -1,0 +1,77 @@
+"""Reports to standard output, in the format that was asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from probe.core.model import Report
+
+
+def wants_color(choice: str) -> bool:
+    """Whether to colour: --color decides, then NO_COLOR, then whether it is a terminal that can."""
+    if choice != "auto":
+        return choice == "always"
+    return not os.environ.get("NO_COLOR") and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Printer:
+    """Prints one report after the other, as they come."""
+
+    def __init__(self, args: Namespace, *, several: bool) -> None:
+        self._format = "jsonl" if args.format == "json" and several else args.format
+        self._args = args
+        self._count = 0
+
+    def show(self, report: Report) -> None:
+        """Print one report and flush it, so that nothing finished is lost."""
+        sys.stdout.write("".join(self._pieces(report)))
+        sys.stdout.flush()
+        self._count += 1
+
+    def _pieces(self, report: Report) -> Iterable[str]:
+        if self._format == "json":
+            from probe.codec import pretty
+
+            yield pretty(report) + "\n"
+        elif self._format == "jsonl":
+            from probe.codec import encode
+
+            yield encode(report).decode() + "\n"
+        elif self._format == "csv":
+            from probe.show import spreadsheet
+
+            if self._count == 0:
+                yield spreadsheet.header()
+            yield spreadsheet.row(report)
+        elif self._format == "markdown":
+            from probe.show import markdown
+
+            yield ("\n" if self._count else "") + markdown.render(report)
+        elif self._args.quiet:
+            from probe.show.text import quiet
+
+            yield quiet(report) + "\n"
+        else:
+            from probe.show.text import render
+
+            if self._count:
+                yield "\n"
+            yield render(
+                report, verbose=self._args.verbose, color=wants_color(self._args.color), width=_width()
+            )
+
+
+def _width() -> int:
+    """Columns of the terminal, between 60 and 100; 80 when it is none."""
+    if not sys.stdout.isatty():
+        return 80
+    try:
+        return max(60, min(100, os.get_terminal_size(sys.stdout.fileno()).columns))
+    except OSError:
+        return 80

@@ -1,0 +1,1 @@
+"""Floor 0, pure: evidence in, verdict out. No socket, clock, disk or randomness."""

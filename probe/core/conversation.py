@@ -1,0 +1,323 @@
+"""The callout, sans-io: events in, actions out, exchanges and tape recorded.
+
+A driver tells what happened (`connected`, `received`, `closed`, `timed_out`, `tls_done`, `interrupted`), each
+with its time, and carries out the actions that come back, in order. `deadline` says until when to wait for
+the next event. The conversation ends with exactly one `Close`; events after it change nothing. What is said,
+and what follows which answer, stands in `script`; here is when it is said, and which answer is whose.
+
+Replies are paired with commands by order alone, so one reply too many shifts all that follow, and a refusal
+can pass for an acceptance. Three things guard against it. Whatever complete reply is already there when a
+command has been answered is put aside as `Stage.EXTRA` before the next command goes out. A peer that has sent
+such a reply is given a short silence before each further command. What comes later still shows at QUIT: we
+read on until the peer closes, and `in_step` looks at what came.
+
+QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
+nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
+neither side knows what the other reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from probe.core.model import Exchange, ExchangeOutcome, Session, Stage, Tls
+from probe.core.plan import Plan, follow_up
+from probe.core.reply import ReplyReader
+from probe.core.script import Script
+from probe.core.tape import Recorder
+
+if TYPE_CHECKING:
+    from probe.core.model import Connect, Reply
+
+__all__ = ["Close", "Conversation", "Plan", "Send", "StartTls", "follow_up", "in_step"]
+
+SETTLE = 0.25
+"""Seconds of silence before the next command, once a peer has answered more than it was asked: the segments
+of one answer rarely lie further apart, and seven commands still cost less than two seconds."""
+EXTRA_REPLIES = 100
+"""Unsolicited replies that are put aside before the peer is called endless."""
+EXTRA_OCTETS = 65536
+"""Octets of them, likewise."""
+
+
+class Send(Struct, frozen=True):
+    """Write this command line, CRLF included."""
+
+    line: bytes
+
+
+class StartTls(Struct, frozen=True):
+    """Send STARTTLS; once its 220 has come (the state is then `Stage.TLS`) negotiate and tell `tls_done`."""
+
+
+class Close(Struct, frozen=True):
+    """Close the connection; with `abort` at once, without reading or writing anything more."""
+
+    abort: bool
+
+
+Action = Send | StartTls | Close
+
+
+class Conversation:
+    """One callout over one connection. Times are seconds of one clock that never goes back."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.finished = False
+        self.awaiting: Stage | None = None
+        """The state: the stage whose reply (or handshake) is waited for; None while between two commands."""
+        self._script = Script(plan, None)
+        self._reader = ReplyReader()
+        self._tape = Recorder()
+        self._exchanges: list[Exchange] = []
+        self._tls: Tls | None = None
+        self._secure = False
+        self._command: str | None = None  # what `awaiting` answers
+        self._sent = 0.0
+        self._next: Stage | None = None  # decided, and held back until the peer is quiet
+        self._deadline: float | None = None
+        self._quiet = 0.0  # end of the silence that a chatty peer is given
+        self._chatty = False
+        self._extras = 0
+        self._extra_octets = 0
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `timed_out` if no other event comes first; None when nothing is waited for."""
+        if self.finished or self._deadline is None:
+            return None
+        if self._next is None or self._reader.pending:
+            return self._deadline
+        return min(self._quiet, self._deadline)
+
+    # --- events ------------------------------------------------------------------------------------
+
+    def connected(self, now: float, local_ip: str) -> tuple[Action, ...]:
+        """Begin: the TCP connection stands, and `local_ip` is our end of it."""
+        if not self.finished:
+            self._script = Script(self.plan, local_ip)
+            self._await(Stage.BANNER, now, self.plan.banner_timeout)
+        return ()
+
+    def received(self, data: bytes, now: float) -> tuple[Action, ...]:
+        """Take bytes of the peer, in clear or as TLS decrypted them."""
+        if self.finished:
+            self._tape.dropped += len(data)
+            return ()
+        kept = self._tape.received(data, now, secure=self._secure)
+        for reply in self._reader.feed(kept, now):
+            self._take(reply)
+        if self._reader.overflowed:
+            return self._flooded("one reply without end", now)
+        if len(kept) < len(data):
+            return self._flooded("more than a conversation can need", now)
+        if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
+            return self._flooded("replies without end that nobody asked for", now)
+        return self._proceed(now)
+
+    def closed(self, now: float, *, reset: bool, detail: str | None = None) -> tuple[Action, ...]:
+        """Take the end of the connection by the peer: FIN, or RST with `reset`; `detail` is an errno name."""
+        if self.finished:
+            return ()
+        self._note("reset by the peer" if reset else "closed by the peer", now, detail)
+        return self._break_off(ExchangeOutcome.RESET if reset else ExchangeOutcome.CLOSED, now, detail)
+
+    def timed_out(self, now: float) -> tuple[Action, ...]:
+        """Look at the clock; nothing happens before `deadline`."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return ()
+        if self._next is not None and not self._reader.pending:
+            if now >= self._quiet:
+                return self._send(self._next, now)
+            return self._flooded("never quiet enough for the next command", now)
+        if self.awaiting is not None or self._next is not None:
+            self._note("time-out", now)  # otherwise QUIT was answered, and the peer keeps the connection open
+        return self._break_off(ExchangeOutcome.TIMEOUT, now)
+
+    def tls_done(self, tls: Tls) -> tuple[Action, ...]:
+        """Take the end of the handshake that `StartTls` began."""
+        if self.awaiting is not Stage.TLS:
+            return ()
+        self._tls = tls
+        if not tls.ok:
+            self._note("TLS failed", tls.ended, tls.error)
+            return self._break_off(ExchangeOutcome.TLS_FAILED, tls.ended, tls.error, abort=True)
+        self._secure = True
+        self._note("TLS on", tls.ended, tls.version)
+        self._reader.discard()
+        self.awaiting = None
+        self._decide(self._script.secured(), tls.ended)
+        return self._proceed(tls.ended)
+
+    def interrupted(self, now: float) -> tuple[Action, ...]:
+        """Stop now, with a farewell where it can be read."""
+        if self.finished:
+            return ()
+        stages = {exchange.stage for exchange in self._exchanges}
+        # Between STARTTLS and the handshake's end the peer would read our QUIT as a broken TLS record.
+        polite = Stage.BANNER in stages and self.awaiting not in {Stage.STARTTLS, Stage.TLS, Stage.QUIT}
+        polite = polite and Stage.QUIT not in stages
+        self._note("interrupted", now)
+        end = self._break_off(ExchangeOutcome.CUT_SHORT, now)
+        if not polite:
+            return end
+        self._sent = now
+        farewell = self._write(Stage.QUIT, now)
+        self._record(Stage.QUIT, self._command, now, now, ExchangeOutcome.CUT_SHORT)
+        return (farewell, *end)
+
+    def session(self, connect: Connect, now: float) -> Session:
+        """Return what is recorded; what is still going on at `now` counts as cut short."""
+        exchanges = tuple(self._exchanges)
+        if self.awaiting is not None:
+            cut = Exchange(self.awaiting, self._command, self._sent, now, ExchangeOutcome.CUT_SHORT)
+            exchanges = (*exchanges, cut)
+        elif self._next is not None:
+            exchanges = (*exchanges, Exchange(self._next, None, now, now, ExchangeOutcome.CUT_SHORT))
+        return Session(
+            purpose=self.plan.purpose,
+            connect=connect,
+            exchanges=exchanges,
+            tls=self._tls,
+            tape=self._tape.entries(),
+            dropped=self._tape.dropped,
+        )
+
+    # --- pairing and pacing ------------------------------------------------------------------------
+
+    def _take(self, reply: Reply) -> None:
+        """Pair a reply with the command that waits for one, or put it aside."""
+        stage = self.awaiting
+        if stage is not None and stage is not Stage.TLS:
+            self._record(stage, self._command, self._sent, reply.ended, reply=reply)
+            self.awaiting = None
+            if (following := self._script.follows(stage, reply)) is not None:
+                self._decide(following, reply.ended)
+            return
+        self._chatty = True
+        if reply.code == 421 and self._next is not None and self._next not in {Stage.TLS, Stage.QUIT}:
+            # RFC 5321 4.2.3: 421 "may be a reply to any command", so it answers the one that is held back.
+            self._record(self._next, None, reply.started, reply.ended, reply=reply)
+            self._decide(Stage.QUIT, reply.ended)
+            return
+        self._record(Stage.EXTRA, None, reply.started, reply.ended, reply=reply)
+        self._extras += 1
+        self._extra_octets += sum(len(line) + 2 for line in reply.lines)
+
+    def _decide(self, stage: Stage, now: float) -> None:
+        self._next = stage
+        self._deadline = now + self.plan.reply_timeout  # for what the peer may still be saying
+
+    def _proceed(self, now: float) -> tuple[Action, ...]:
+        """Do what was decided, unless the peer may still be speaking."""
+        if self._next is None:
+            return ()
+        if self._next is Stage.TLS:
+            # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
+            self._reader.discard()
+            self._await(Stage.TLS, now, self.plan.reply_timeout)
+            return ()
+        if self._chatty or self._reader.pending:
+            self._chatty = True
+            self._quiet = now + SETTLE
+            return ()
+        return self._send(self._next, now)
+
+    def _send(self, stage: Stage, now: float) -> tuple[Action, ...]:
+        self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)
+        return (self._write(stage, now),)
+
+    def _await(self, stage: Stage, now: float, limit: float) -> None:
+        self.awaiting, self._next, self._command = stage, None, None
+        self._sent = now
+        # One limit for the whole reply, as Exim has it: a peer that sends a byte now and then wins nothing.
+        self._deadline = now + limit
+
+    def _write(self, stage: Stage, now: float) -> Action:
+        self._command = self._script.command(stage)
+        line = f"{self._command}\r\n".encode()
+        self._tape.sent(line, now, secure=self._secure)
+        return StartTls() if stage is Stage.STARTTLS else Send(line)
+
+    def _break_off(
+        self, outcome: ExchangeOutcome, now: float, detail: str | None = None, *, abort: bool = False
+    ) -> tuple[Action, ...]:
+        """End the conversation where it stands."""
+        rest = self._reader.flush(now)
+        stage = self.awaiting
+        if stage is Stage.TLS and self._tls is None and outcome is not ExchangeOutcome.CUT_SHORT:
+            self._tls = Tls(self._sent, now, ok=False, error=detail or outcome.value)
+        if rest is not None and (stage is None or stage is Stage.TLS):
+            self._record(Stage.EXTRA, None, rest.started, now, outcome, rest, detail)
+            rest = None
+        if stage is not None:
+            self._record(stage, self._command, self._sent, now, outcome, rest, detail)
+        elif self._next is not None:
+            # Held back and now never sent: it has no text, but its stage is where the conversation ended.
+            self._record(self._next, None, now, now, outcome, None, detail)
+        self.finished = True
+        self.awaiting = self._next = None
+        return (Close(abort),)
+
+    def _flooded(self, why: str, now: float) -> tuple[Action, ...]:
+        self._note("overflow", now, why)
+        return self._break_off(ExchangeOutcome.OVERFLOW, now, why, abort=True)
+
+    def _record(
+        self,
+        stage: Stage,
+        command: str | None,
+        sent: float,
+        ended: float,
+        outcome: ExchangeOutcome = ExchangeOutcome.REPLY,
+        reply: Reply | None = None,
+        detail: str | None = None,
+    ) -> None:
+        self._exchanges.append(Exchange(stage, command, sent, ended, outcome, reply, detail))
+
+    def _note(self, text: str, now: float, detail: str | None = None) -> None:
+        self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
+
+
+_TRANSACTION = frozenset(
+    {Stage.MAIL, Stage.RCPT, Stage.MAIL_REAL, Stage.RCPT_REAL, Stage.MAIL_AGAIN, Stage.RCPT_RANDOM}
+)
+
+
+def in_step(session: Session) -> bool | None:
+    """Tell whether every reply belongs to the command it stands beside; None when nothing shows it.
+
+    False: QUIT was answered as QUIT never is, or answered twice, so at least one earlier answer came a
+    command too late; or two replies of different class stood together where one was asked for (a command
+    generates exactly one, RFC 5321 4.2), so which of them is the answer is a guess. True: QUIT was answered
+    by 221 and nothing else came. Extra replies of the same class that were put aside in time, and a 421,
+    which may come unasked, take nothing away from that. None: no 221, and nothing amiss.
+    """
+    answered: Exchange | None = None
+    for exchange in session.exchanges:
+        if exchange.stage is not Stage.EXTRA:
+            answered = exchange
+        elif answered is not None and _contests(exchange, answered):
+            return False
+    if answered is None or answered.stage is not Stage.QUIT or answered.reply is None:
+        return None
+    code = answered.reply.code
+    if code is None or code // 100 == 2:
+        return True if code == 221 else None
+    return False
+
+
+def _contests(extra: Exchange, answered: Exchange) -> bool:
+    """Whether an unsolicited reply may be the true answer to the command before it."""
+    code = extra.reply.code if extra.reply is not None else None
+    if code is None:
+        return False
+    if answered.stage is Stage.QUIT:
+        return True
+    if answered.stage not in _TRANSACTION or answered.reply is None or answered.reply.code is None:
+        return False
+    return code != 421 and code // 100 != answered.reply.code // 100

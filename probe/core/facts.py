@@ -1,0 +1,375 @@
+"""The evidence of one mail host address -> one flat row of small enums.
+
+The decision table in `rules.py` sees nothing but these columns. Each has a word for "was not tested", so a
+source that knows less than a probe (a log line, an old file) fills the same row. Beside the row, `Grounds`
+says where in the evidence each column was read, for the sentences and JSON pointers of a report.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from probe.core import phrases
+from probe.core.conversation import in_step
+from probe.core.model import (
+    About,
+    Basis,
+    Connect,
+    ConnectOutcome,
+    Evidence,
+    Exchange,
+    ExchangeOutcome,
+    HostEvidence,
+    Options,
+    Purpose,
+    Reading,
+    Reply,
+    Session,
+    Stage,
+    TlsMode,
+)
+from probe.core.reply import keywords
+
+
+class Got(StrEnum):
+    """How far the conversation got: the stage at which it was decided."""
+
+    NOTHING = "nothing"
+    CONNECT = "connect"
+    BANNER = "banner"
+    HELO = "helo"
+    TLS = "tls"
+    MAIL = "mail"
+    RCPT = "rcpt"
+
+
+class Ended(StrEnum):
+    """What happened at that stage."""
+
+    UNTESTED = "untested"
+    ACCEPTED = "accepted"
+    NOT_VERIFIED = "not-verified"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    ODD_CODE = "odd-code"
+    MALFORMED = "malformed"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    RESET = "reset"
+    ENDLESS = "endless"
+    TLS_FAILED = "tls-failed"
+    NO_SMTPUTF8 = "no-smtputf8"
+    NO_STARTTLS = "no-starttls"
+    CUT_SHORT = "cut-short"
+    SILENT = "silent-so-far"
+    PORT_CLOSED = "port-closed"
+    HOST_UNREACHABLE = "host-unreachable"
+    NET_UNREACHABLE = "net-unreachable"
+    PROHIBITED = "prohibited"
+    NO_ROUTE = "no-route"
+    LOCAL = "local-error"
+
+
+class Grip(StrEnum):
+    """How firmly the decisive reply could be read."""
+
+    UNTESTED = "untested"
+    WORDS = "words"
+    ENHANCED = "enhanced-code"
+    LOOSE = "loose"
+
+
+class Real(StrEnum):
+    """What the second try with a real sender showed."""
+
+    UNTESTED = "untested"
+    ACCEPTED = "accepted"
+    MAIL_ACCEPTED = "mail-accepted"
+    MAIL_REFUSED = "mail-refused"
+    RCPT_MISSING = "rcpt-missing"
+    RCPT_REFUSED = "rcpt-refused"
+    UNCLEAR = "unclear"
+
+
+class Step(StrEnum):
+    """Whether replies and commands can be paired."""
+
+    UNTESTED = "untested"
+    IN_STEP = "in-step"
+    OUT_OF_STEP = "out-of-step"
+
+
+class Codes(StrEnum):
+    """Whether the lines of the decisive reply carry codes of one class."""
+
+    UNTESTED = "untested"
+    ONE_CLASS = "one-class"
+    CONTRADICT = "contradict"
+
+
+class Us(StrEnum):
+    """A choice of ours that shapes what a refusal means."""
+
+    NULL_SENDER = "null-sender"
+    REAL_SENDER = "real-sender"
+    TLS_OFF = "tls-off"
+
+
+class Facts(Struct, frozen=True):
+    """One row. The order of the columns is that of the table's documentation."""
+
+    got: Got
+    ended: Ended
+    about: About | None
+    grip: Grip
+    real: Real
+    step: Step
+    codes: Codes
+    us: Us
+
+
+class Grounds(Struct, frozen=True):
+    """Where a row was read: indexes into the host's sessions and exchanges, and the decisive reading."""
+
+    session: int | None
+    exchange: int | None
+    stage: Stage | None
+    reply: Reply | None
+    reading: Reading | None
+    connect: Connect | None
+    seconds: float
+    real_session: int | None = None
+    real_exchange: int | None = None
+    errno_name: str | None = None
+
+
+SILENT_AFTER = 1.0
+"""Seconds after which a connection attempt that we gave up counts as unanswered: the first SYN has been
+repeated by then (Linux, BSD and Windows all wait one second, RFC 6298 2), so two packets had no answer."""
+
+_CONNECT: dict[ConnectOutcome, Ended] = {
+    ConnectOutcome.TIMEOUT: Ended.TIMEOUT,
+    ConnectOutcome.REFUSED: Ended.PORT_CLOSED,
+    ConnectOutcome.HOST_UNREACHABLE: Ended.HOST_UNREACHABLE,
+    ConnectOutcome.NET_UNREACHABLE: Ended.NET_UNREACHABLE,
+    ConnectOutcome.PROHIBITED: Ended.PROHIBITED,
+    ConnectOutcome.RESET: Ended.RESET,
+    ConnectOutcome.NO_ROUTE: Ended.NO_ROUTE,
+    ConnectOutcome.LOCAL: Ended.LOCAL,
+    ConnectOutcome.CUT_SHORT: Ended.CUT_SHORT,
+}
+
+_BROKEN: dict[ExchangeOutcome, Ended] = {
+    ExchangeOutcome.TIMEOUT: Ended.TIMEOUT,
+    ExchangeOutcome.CLOSED: Ended.CLOSED,
+    ExchangeOutcome.RESET: Ended.RESET,
+    ExchangeOutcome.OVERFLOW: Ended.ENDLESS,
+    ExchangeOutcome.TLS_FAILED: Ended.TLS_FAILED,
+    ExchangeOutcome.CUT_SHORT: Ended.CUT_SHORT,
+}
+
+_GOT: dict[Stage, Got] = {
+    Stage.BANNER: Got.BANNER,
+    Stage.EHLO: Got.HELO,
+    Stage.HELO: Got.HELO,
+    Stage.STARTTLS: Got.TLS,
+    Stage.TLS: Got.TLS,
+    Stage.MAIL: Got.MAIL,
+    Stage.RCPT: Got.RCPT,
+}
+"""Stages of the callout itself; the others (QUIT, catch-all, real sender) do not decide by themselves."""
+
+_DEPTH = list(Got)
+
+
+def host_facts(host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
+    """Read one host address into its row. Total: any evidence gives a row."""
+    best: tuple[Facts, Grounds] | None = None
+    for index, session in enumerate(host.sessions):
+        if session.purpose is Purpose.REAL_SENDER:
+            continue
+        row = _session_row(index, session, host, options)
+        if best is None or _DEPTH.index(row[0].got) >= _DEPTH.index(best[0].got):
+            best = row
+    if best is None:
+        nothing = Facts(
+            Got.NOTHING,
+            Ended.UNTESTED,
+            None,
+            Grip.UNTESTED,
+            Real.UNTESTED,
+            Step.UNTESTED,
+            Codes.UNTESTED,
+            _us(options),
+        )
+        return nothing, Grounds(None, None, None, None, None, None, 0.0)
+    return best
+
+
+def _us(options: Options) -> Us:
+    if options.tls is TlsMode.NEVER:
+        return Us.TLS_OFF
+    return Us.REAL_SENDER if options.mail_from else Us.NULL_SENDER
+
+
+def _session_row(index: int, session: Session, host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
+    connect = session.connect
+    main = [(n, e) for n, e in enumerate(session.exchanges) if e.stage in _GOT]
+    if connect.outcome is not ConnectOutcome.CONNECTED or not main:
+        ended = _CONNECT.get(connect.outcome, Ended.CUT_SHORT)
+        if ended is Ended.CUT_SHORT and connect.ended - connect.started >= SILENT_AFTER:
+            ended = Ended.SILENT
+        facts = Facts(
+            Got.CONNECT,
+            ended,
+            None,
+            Grip.UNTESTED,
+            Real.UNTESTED,
+            Step.UNTESTED,
+            Codes.UNTESTED,
+            _us(options),
+        )
+        seconds = connect.ended - connect.started
+        return facts, Grounds(
+            index, None, Stage.CONNECT, None, None, connect, seconds, errno_name=connect.errno_name
+        )
+
+    number, last = main[-1]
+    reading = _reading(last, session, options)
+    ended = _ended(last, session, options)
+    real, where = _real(host, index, options)
+    facts = Facts(
+        got=_GOT[last.stage],
+        ended=ended,
+        about=reading.about if reading else None,
+        grip=_grip(reading),
+        real=real,
+        step=_step(session),
+        codes=_codes(last.reply),
+        us=_us(options),
+    )
+    grounds = Grounds(
+        session=index,
+        exchange=number,
+        stage=last.stage,
+        reply=last.reply,
+        reading=reading,
+        connect=connect,
+        seconds=last.ended - last.sent,
+        real_session=where[0],
+        real_exchange=where[1],
+        errno_name=last.detail,
+    )
+    return facts, grounds
+
+
+def _ended(last: Exchange, session: Session, options: Options) -> Ended:
+    if last.outcome is not ExchangeOutcome.REPLY or last.reply is None:
+        return _BROKEN.get(last.outcome, Ended.CUT_SHORT)
+    ended = code_class(last.reply)
+    if ended is not Ended.ACCEPTED or last.stage is Stage.RCPT:
+        return ended
+    # A positive reply and nothing after it: we stopped by ourselves, and only for one of these reasons.
+    if options.tls is TlsMode.REQUIRE and session.tls is None:
+        return Ended.NO_STARTTLS
+    if last.stage in {Stage.EHLO, Stage.HELO} and "SMTPUTF8" not in keywords(last.reply):
+        return Ended.NO_SMTPUTF8
+    return Ended.CUT_SHORT
+
+
+def code_class(reply: Reply) -> Ended:
+    """Class of a reply by its first digit (RFC 5321 4.2.1); 251 and 252 accept without a promise."""
+    code = reply.code
+    if code is None:
+        return Ended.MALFORMED
+    if code in {251, 252}:
+        return Ended.NOT_VERIFIED
+    return {2: Ended.ACCEPTED, 4: Ended.DEFERRED, 5: Ended.REFUSED}.get(code // 100, Ended.ODD_CODE)
+
+
+def _reading(exchange: Exchange, session: Session, options: Options) -> Reading | None:
+    reply = exchange.reply
+    if reply is None or code_class(reply) not in {Ended.REFUSED, Ended.DEFERRED}:
+        return None
+    ours = tuple(word.lower() for word in (session.connect.local_ip, options.helo, options.source) if word)
+    return phrases.read(reply, exchange.stage, ours)
+
+
+def _grip(reading: Reading | None) -> Grip:
+    if reading is None:
+        return Grip.UNTESTED
+    if reading.basis in {Basis.WORDS, Basis.KEY}:
+        return Grip.WORDS
+    return Grip.ENHANCED if reading.basis is Basis.ENHANCED else Grip.LOOSE
+
+
+def _step(session: Session) -> Step:
+    told = in_step(session)
+    if told is None:
+        return Step.UNTESTED
+    return Step.IN_STEP if told else Step.OUT_OF_STEP
+
+
+def _codes(reply: Reply | None) -> Codes:
+    if reply is None or reply.code is None:
+        return Codes.UNTESTED
+    classes = {
+        line[0] for line in reply.lines if len(line) >= 3 and line[:3].isdigit() and line[:3].isascii()
+    }
+    return Codes.CONTRADICT if len(classes) > 1 else Codes.ONE_CLASS
+
+
+MISSING = frozenset({About.MISSING_MAILBOX, About.DISABLED})
+"""Readings that say that the mailbox takes no mail."""
+
+
+def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple[int | None, int | None]]:
+    """Find the second try with a real sender, in this session or in one of its own."""
+    for number, session in enumerate(host.sessions):
+        if number != index and session.purpose is not Purpose.REAL_SENDER:
+            continue
+        found = Real.UNTESTED
+        where: tuple[int | None, int | None] = (None, None)
+        for n, exchange in enumerate(session.exchanges):
+            if exchange.stage not in {Stage.MAIL_REAL, Stage.RCPT_REAL}:
+                continue
+            where = (number, n)
+            found = _real_step(exchange, session, options)
+        if found is not Real.UNTESTED:
+            return found, where
+    return Real.UNTESTED, (None, None)
+
+
+def _real_step(exchange: Exchange, session: Session, options: Options) -> Real:
+    if exchange.reply is None or exchange.outcome is not ExchangeOutcome.REPLY:
+        return Real.MAIL_ACCEPTED if exchange.stage is Stage.RCPT_REAL else Real.UNCLEAR
+    ended = code_class(exchange.reply)
+    if exchange.stage is Stage.MAIL_REAL:
+        return {Ended.REFUSED: Real.MAIL_REFUSED, Ended.ACCEPTED: Real.MAIL_ACCEPTED}.get(ended, Real.UNCLEAR)
+    if ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}:
+        return Real.ACCEPTED
+    if ended is not Ended.REFUSED:
+        return Real.MAIL_ACCEPTED
+    reading = _reading(exchange, session, options)
+    if reading and reading.about in MISSING and reading.basis in {Basis.WORDS, Basis.KEY, Basis.ENHANCED}:
+        return Real.RCPT_MISSING
+    return Real.RCPT_REFUSED
+
+
+def catch_all(evidence: Evidence) -> bool | None:
+    """Whether a random local part was accepted too; None when that was not tested or not told."""
+    for host in evidence.hosts:
+        for session in host.sessions:
+            for exchange in reversed(session.exchanges):
+                if exchange.stage is Stage.RCPT_RANDOM and exchange.reply is not None:
+                    if in_step(session) is False:
+                        return None
+                    ended = code_class(exchange.reply)
+                    if ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}:
+                        return True
+                    reading = _reading(exchange, session, evidence.options)
+                    if ended is Ended.REFUSED and reading and reading.about in MISSING | {About.OTHER}:
+                        return False
+    return None

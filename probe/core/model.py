@@ -1,0 +1,579 @@
+"""Every type that is written as JSON, and its enums; nothing else.
+
+Two documents are built from these types. `Evidence` is all that the shell hands to the core: what was
+asked, sent and seen, and nothing that was concluded. `Report` is what the core makes of it. Both carry a
+schema number; within one number a key never changes its type and is never left out (absence is `null`).
+
+Bytes from a peer are kept as latin-1 text, each byte one character, so that none is lost; a view decodes
+UTF-8 where it is valid. Times are seconds since the start of the run, as floats. What can be derived from
+other fields (a duration, "is this a firewall") is not stored.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+EVIDENCE_SCHEMA = 1
+REPORT_SCHEMA = 1
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+
+class Cause(StrEnum):
+    """What is true of the sender, in one word. Each has its exit code; users script against both."""
+
+    SENDER_EXISTS = "sender-exists"
+    MISSING_SENDER = "missing-sender"
+    INCONCLUSIVE = "inconclusive"
+    TEMPORARY = "temporary"
+    FIREWALL_TIMEOUT = "firewall-timeout"
+    UNREACHABLE = "unreachable"
+    RFC_NONCOMPLIANT = "rfc-noncompliant"
+    POLICY_REFUSAL = "policy-refusal"
+    DNS_FAILURE = "dns-failure"
+
+
+class Confidence(StrEnum):
+    """How far the evidence carries the cause."""
+
+    CERTAIN = "certain"
+    PROBABLE = "probable"
+    UNCERTAIN = "uncertain"
+
+
+class Side(StrEnum):
+    """Who has to act."""
+
+    THEIRS = "theirs"
+    OURS = "ours"
+    PATH = "path"
+    DNS = "dns"
+    UNKNOWN = "unknown"
+
+
+class Who(StrEnum):
+    """To whom a next step is addressed."""
+
+    SUPPORT = "support"
+    OUR_ADMIN = "our-admin"
+    THEIR_ADMIN = "their-admin"
+    SENDER = "sender"
+
+
+class Severity(StrEnum):
+    """What a broken RFC requirement costs."""
+
+    DEFEATS = "defeats-verification"
+    RISKY = "risky"
+    COSMETIC = "cosmetic"
+
+
+class MtaOutcome(StrEnum):
+    """What a real mail server does with mail from this sender now."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    DEFER = "defer"
+
+
+class AddressKind(StrEnum):
+    """How the right-hand side of the address names its mail host."""
+
+    DOMAIN = "domain"
+    LITERAL = "literal"
+
+
+class AddressForm(StrEnum):
+    """Shapes of a local part that carry a meaning of their own. They are said, and never rewritten."""
+
+    BATV = "batv"
+    SRS = "srs"
+    VERP = "verp"
+    SUBADDRESS = "subaddress"
+    QUOTED = "quoted"
+    UTF8 = "utf8"
+    IDN = "idn"
+    NULL_LIKE = "noreply"
+
+
+class DnsOutcome(StrEnum):
+    """How one question to the DNS ended."""
+
+    ANSWER = "answer"
+    NODATA = "nodata"
+    NXDOMAIN = "nxdomain"
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    LAME = "lame"
+    OTHER_RCODE = "other-rcode"
+    CNAME_LOOP = "cname-loop"
+    UNREACHABLE = "unreachable"
+    CUT_SHORT = "cut-short"
+
+
+class Scope(StrEnum):
+    """What kind of address an IP is. Only `public` is connected to without --allow-private."""
+
+    PUBLIC = "public"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    SHARED = "shared"
+    LINK_LOCAL = "link-local"
+    DOCUMENTATION = "documentation"
+    MULTICAST = "multicast"
+    UNSPECIFIED = "unspecified"
+    RESERVED = "reserved"
+
+
+class Origin(StrEnum):
+    """Why a host is a mail host of the domain."""
+
+    MX = "mx"
+    IMPLICIT = "implicit"
+    LITERAL = "literal"
+
+
+class Skip(StrEnum):
+    """Why a mail host address was not talked to."""
+
+    NOT_PUBLIC = "not-public"
+    FAMILY = "family"
+    DEFINITE = "definite-answer"
+    LIMIT = "limit"
+    CUT_SHORT = "cut-short"
+
+
+class Stage(StrEnum):
+    """The steps of a callout, in the order they are reached."""
+
+    CONNECT = "connect"
+    BANNER = "banner"
+    EHLO = "ehlo"
+    HELO = "helo"
+    STARTTLS = "starttls"
+    TLS = "tls"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    RSET = "rset"
+    MAIL_REAL = "mail-real"
+    RCPT_REAL = "rcpt-real"
+    MAIL_AGAIN = "mail-again"
+    RCPT_RANDOM = "rcpt-random"
+    QUIT = "quit"
+    EXTRA = "extra"
+
+
+class ConnectOutcome(StrEnum):
+    """How an attempt to open a TCP connection ended."""
+
+    CONNECTED = "connected"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    HOST_UNREACHABLE = "host-unreachable"
+    NET_UNREACHABLE = "net-unreachable"
+    PROHIBITED = "prohibited"
+    RESET = "reset"
+    NO_ROUTE = "no-route"
+    LOCAL = "local-error"
+    CUT_SHORT = "cut-short"
+
+
+class ExchangeOutcome(StrEnum):
+    """How one command (or the wait for the banner) ended."""
+
+    REPLY = "reply"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    RESET = "reset"
+    OVERFLOW = "overflow"
+    TLS_FAILED = "tls-failed"
+    CUT_SHORT = "cut-short"
+
+
+class Oddity(StrEnum):
+    """What was unusual about the bytes of a reply. Recorded, never raised."""
+
+    BARE_LF = "bare-lf"
+    NO_CODE = "no-code"
+    NO_SEPARATOR = "no-separator"
+    NO_TEXT = "no-text"
+    MIXED_CODES = "mixed-codes"
+    BAD_CODE = "bad-code"
+    LONG_LINE = "long-line"
+    EIGHT_BIT = "eight-bit"
+    CONTROL = "control"
+    UNTERMINATED = "unterminated"
+    MASKED = "masked"
+    TOO_LONG = "too-long"
+
+
+class Direction(StrEnum):
+    """Which way the bytes of a tape entry went; `note` is an event without bytes."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+    NOTE = "note"
+
+
+class Purpose(StrEnum):
+    """Why a connection to a mail host was made."""
+
+    CALLOUT = "callout"
+    CLEAR = "clear"
+    REAL_SENDER = "real-sender"
+
+
+class TlsMode(StrEnum):
+    """The --tls setting."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    REQUIRE = "require"
+
+
+class HeloSource(StrEnum):
+    """Where our HELO name came from."""
+
+    OPTION = "option"
+    HOST = "host"
+    LITERAL = "literal"
+
+
+# --- evidence --------------------------------------------------------------------------------------
+
+
+class Address(Struct, frozen=True):
+    """One mailbox (RFC 5321 4.1.2), as it will be sent.
+
+    `given` is what the user typed or pasted; `mailbox` is the canonical `local@domain` that goes on the
+    wire; `local` keeps its case and quoting; `domain` is the A-label form (RFC 5891) without a trailing
+    dot, or the address literal with its brackets; `unicode_domain` is what a person reads; `ip` is the
+    address inside a literal.
+    """
+
+    given: str
+    mailbox: str
+    local: str
+    domain: str
+    unicode_domain: str
+    kind: AddressKind
+    ip: str | None
+    forms: tuple[AddressForm, ...]
+
+
+class Options(Struct, frozen=True):
+    """The settings that shaped what was observed. Times in seconds."""
+
+    timeout: float
+    connect_timeout: float
+    reply_timeout: float
+    quit_timeout: float
+    dns_timeout: float
+    stagger: float
+    port: int
+    helo: str
+    helo_source: HeloSource
+    mail_from: str
+    families: tuple[int, ...]
+    source: str | None
+    tls: TlsMode
+    catch_all: bool
+    all_hosts: bool
+    allow_private: bool
+    dns_servers: tuple[str, ...]
+
+
+class DnsRecord(Struct, frozen=True):
+    """One resource record. `data` is its presentation form; `target` and `preference` are set for MX."""
+
+    name: str
+    type: str
+    ttl: int
+    data: str
+    preference: int | None = None
+    target: str | None = None
+
+
+class DnsTry(Struct, frozen=True):
+    """One datagram or TCP query to one server. `detail` is an rcode, an errno name or a parse error."""
+
+    server: str
+    transport: str
+    sent: float
+    ended: float
+    outcome: DnsOutcome
+    detail: str | None = None
+
+
+class DnsAnswer(Struct, frozen=True):
+    """One question and how it ended, with every try that led there, in the order they were made.
+
+    `records` holds the whole answer section, CNAMEs included, in the order received; `soa_minimum` the
+    negative TTL of RFC 2308 when there was one.
+    """
+
+    name: str
+    type: str
+    asked: float
+    ended: float
+    outcome: DnsOutcome
+    rcode: str | None
+    authenticated: bool
+    records: tuple[DnsRecord, ...]
+    soa_minimum: int | None
+    tries: tuple[DnsTry, ...]
+
+
+class Connect(Struct, frozen=True):
+    """One TCP connection attempt; `errno` by number and name when the system gave one."""
+
+    started: float
+    ended: float
+    outcome: ConnectOutcome
+    errno: int | None = None
+    errno_name: str | None = None
+    local_ip: str | None = None
+
+
+class Reply(Struct, frozen=True):
+    """One SMTP reply as it came (RFC 5321 4.2).
+
+    `code` is that of the last line, `None` when no line had one; `lines` are the raw lines without their
+    line ends; `started` and `ended` the arrival of the first and the last byte.
+    """
+
+    code: int | None
+    lines: tuple[str, ...]
+    oddities: tuple[Oddity, ...]
+    started: float
+    ended: float
+
+
+class Exchange(Struct, frozen=True):
+    """One command and what came back; the banner and unsolicited replies have no command."""
+
+    stage: Stage
+    command: str | None
+    sent: float
+    ended: float
+    outcome: ExchangeOutcome
+    reply: Reply | None = None
+    detail: str | None = None
+
+
+class Tape(Struct, frozen=True):
+    """Bytes in the order they crossed the wire, `t` the first and `until` the last of the entry."""
+
+    t: float
+    until: float
+    direction: Direction
+    data: str
+    secure: bool = False
+
+
+class Tls(Struct, frozen=True):
+    """What the TLS handshake showed. The certificate is recorded (PEM, as sent) and not enforced."""
+
+    started: float
+    ended: float
+    ok: bool
+    version: str | None = None
+    cipher: str | None = None
+    certificate: str | None = None
+    error: str | None = None
+
+
+class Session(Struct, frozen=True):
+    """One connection to a mail host address. `dropped` counts peer bytes beyond what the tape keeps."""
+
+    purpose: Purpose
+    connect: Connect
+    exchanges: tuple[Exchange, ...]
+    tls: Tls | None
+    tape: tuple[Tape, ...]
+    dropped: int
+
+
+class HostEvidence(Struct, frozen=True):
+    """One mail host address: why it is one, and every session with it (none when it was skipped)."""
+
+    name: str
+    ip: str
+    port: int
+    preference: int | None
+    origin: Origin
+    scope: Scope
+    skipped: Skip | None
+    sessions: tuple[Session, ...]
+
+
+class Tool(Struct, frozen=True):
+    """Which program observed or judged."""
+
+    name: str
+    version: str
+    rules_version: int
+
+
+class Evidence(Struct, frozen=True):
+    """Everything that was observed of one address, and nothing that was concluded.
+
+    `began` is the wall clock (UTC, RFC 3339) at time 0.0; `seed` the number that orders hosts of equal
+    preference; `interrupted` is true when the user stopped the run, `cut_short` when --timeout did.
+    """
+
+    schema: int
+    tool: Tool
+    began: str
+    seed: int
+    address: Address
+    options: Options
+    dns: tuple[DnsAnswer, ...]
+    hosts: tuple[HostEvidence, ...]
+    ended: float
+    interrupted: bool
+    cut_short: bool
+
+
+# --- report ----------------------------------------------------------------------------------------
+
+
+class Reason(Struct, frozen=True):
+    """One sentence of the argument, with JSON pointers (RFC 6901) into the evidence it stands on."""
+
+    says: str
+    points_to: tuple[str, ...]
+
+
+class NextStep(Struct, frozen=True):
+    """Who should do what."""
+
+    who: Who
+    do: str
+
+
+class MtaView(Struct, frozen=True):
+    """What one mail server program does with this sender now; `reply` is what the relay is told."""
+
+    outcome: MtaOutcome
+    reply: str | None
+
+
+class Mta(Struct, frozen=True):
+    """The two mail servers that we predict."""
+
+    exim: MtaView
+    postfix: MtaView
+
+
+class Basis(StrEnum):
+    """What part of a reply carried its reading, from the firmest to none."""
+
+    WORDS = "words"
+    KEY = "key"
+    ENHANCED = "enhanced-code"
+    BASIC = "basic-code"
+    NONE = "none"
+
+
+class About(StrEnum):
+    """What a refusal is about."""
+
+    MISSING_MAILBOX = "missing-mailbox"
+    MISSING_DOMAIN = "missing-domain"
+    DISABLED = "mailbox-disabled"
+    FULL = "mailbox-full"
+    POLICY = "policy-block"
+    BLOCKLIST = "blocklist"
+    RATE = "rate-limit"
+    GREYLIST = "greylist"
+    NULL_SENDER = "null-sender"
+    RELAY = "relay-denied"
+    TLS = "tls-required"
+    AUTH = "auth-required"
+    HELO = "helo-rejected"
+    RDNS = "rdns-required"
+    OUR_SENDER = "our-sender"
+    TEMPORARY = "temporary"
+    PROTOCOL = "protocol-error"
+    CONTENT = "content-or-size"
+    NO_MAIL_HOST = "host-takes-no-mail"
+    NO_MAIL_DOMAIN = "domain-takes-no-mail"
+    OTHER = "other"
+
+
+class Reading(Struct, frozen=True):
+    """How the decisive reply of a host was read: the class, the row that said so, its words, the next best."""
+
+    about: About
+    basis: Basis
+    row: str
+    words: str | None
+    runner_up: About | None
+
+
+class HostReport(Struct, frozen=True):
+    """The verdict on one mail host address. `rule` won; `fired` lists every rule that matched."""
+
+    name: str
+    ip: str
+    preference: int | None
+    cause: Cause
+    reason: str
+    confidence: Confidence
+    rule: str
+    fired: tuple[str, ...]
+    says: str
+    stage: Stage | None
+    reply: str | None
+    reading: Reading | None
+    transcript_ok: bool
+
+
+class Violation(Struct, frozen=True):
+    """An RFC requirement that the peer broke, fatal or not."""
+
+    id: str
+    section_2821: str | None
+    section_5321: str | None
+    severity: Severity
+    host: str | None
+    saw: str
+
+
+class Timing(Struct, frozen=True):
+    """Seconds spent; `network` is the time during which we waited for somebody else."""
+
+    dns: float
+    connect: float
+    conversation: float
+    network: float
+    total: float
+
+
+class Report(Struct, frozen=True):
+    """The answer to one address."""
+
+    schema: int
+    address: str
+    cause: Cause
+    reason: str
+    confidence: Confidence
+    side: Side
+    summary: str
+    because: tuple[Reason, ...]
+    next_steps: tuple[NextStep, ...]
+    mta: Mta | None
+    catch_all: bool | None
+    hosts: tuple[HostReport, ...]
+    timing: Timing
+    violations: tuple[Violation, ...]
+    notes: tuple[str, ...]
+    rule: str
+    evidence: Evidence
+    tool: Tool

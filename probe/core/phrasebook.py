@@ -1,0 +1,968 @@
+"""What mail hosts say when they refuse, as a table: data for `phrases.py`, which explains how it is read.
+
+The rows stand in the order of their weight, and the first one that matches wins. So the order is the argument:
+what the peer says about us comes before what it says about the mailbox, explicit words before vague ones.
+A row's id never changes its meaning; a new meaning is a new id.
+
+The little language of a phrase, over lower-case words without accents, apostrophes and hyphens:
+
+    user unknown            these words, side by side
+    user/mailbox            one word or the other
+    {box}                   one word of a class in `CLASSES`
+    the?                    may be missing
+    ..                      up to five words of the same sentence
+    !not {listed}           only first: the word before must not be this one
+    ^  $  .                 start of the text, its end, end of a sentence
+
+and of its special words: `<>` the empty path, `@` a mail address, `#ip` an IP address, `#host` a host name,
+`#dnsbl` the name of a DNS blocklist or a host under it, `#ours` our own address or HELO name, `#outlook` a host of
+Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from probe.core.model import About, Basis, Stage
+
+
+class Row(Struct, frozen=True):
+    """One way to say one thing.
+
+    `phrases` has one phrase a line. `example` is a reply that this row must win, at the stage `at`; `source` says
+    whose wording it is. `codes` are the first digits of the reply codes for which the row counts (`52` means
+    520 to 529); empty means any.
+    """
+
+    id: str
+    about: About
+    phrases: str
+    example: str
+    source: str
+    codes: tuple[str, ...] = ()
+    basis: Basis = Basis.WORDS
+    at: Stage = Stage.RCPT
+
+
+CLASSES = {
+    # Who gets mail. `name` and `person` are not here: they also stand for hosts and senders.
+    "box": "user users username userid mailbox mailboxes mailaccount account accounts recipient recipients "
+    "rcpt address addresses addressee addressees inbox alias maildrop subscriber localpart userpart",
+    "not": "not no never cannot isnt arent wasnt doesnt dont didnt cant couldnt hasnt wont non",
+    "here": "exist exists existing existent found known recognized recognised registered located valid defined "
+    "there here real",
+    # Who connects: us. `sender` is a class of its own, because it may mean the envelope.
+    "us": "ip ips client host hostname server mta machine mailserver network netblock subnet connection "
+    "connections gateway provider isp range country",
+    "your": "your sending senders source originating connecting remote client clients peer #ip #ours",
+    "ip": "#ip #ours",
+    "refused": "rejected rejecting blocked denied refused banned prohibited barred forbidden disallowed "
+    "blackholed untrusted unwelcome suspicious",
+    "allowed": "allowed authorized authorised permitted accepted accept accepting welcome allow permit trusted",
+    "mail": "mail mails email emails message messages",
+    "sender": "sender senders from mailfrom originator",
+    "wrong": "invalid bad malformed fake forged faked illegal bogus incorrect improper unacceptable wrong unresolvable",
+    "rate": "rate rates frequency limit limits quota throttle volume",
+    "closed": "disabled suspended inactive deactivated locked frozen expired closed terminated discontinued "
+    "cancelled canceled inactivated",
+    "full": "full overquota",
+    "size": "large big long",
+}
+
+TABLE: tuple[Row, ...] = (
+    # --- What decides before everything else: an answer that is no verdict ------------------------------
+    Row(
+        "greylist",
+        About.GREYLIST,
+        """
+        greylist/greylisted/greylisting/graylist/graylisted/graylisting/greylists/postgrey
+        grey/gray list/listed/listing
+        liste/lista grise/gris/grigia/cinza
+        """,
+        "450 4.2.0 <user@example.com>: Recipient address rejected: Greylisted, see http://postgrey.example.org/",
+        "Postfix with postgrey",
+    ),
+    Row(
+        "greylist-in-effect",
+        About.GREYLIST,
+        """
+        intentional policy rejection please? try again
+        recipient address rejected service is unavailable
+        triplet/tuple
+        first time/attempt .. try/retry
+        come back .. minutes/seconds/later
+        try/retry again? in/after .. minutes/seconds
+        """,
+        "451 4.7.1 <user@example.com>: Recipient address rejected: Please try again in 300 seconds",
+        "policy daemons of Postfix",
+        codes=("4",),
+    ),
+    Row(
+        "unverified-address",
+        About.TEMPORARY,
+        """
+        unverified address
+        address verification in progress
+        callout/verification .. in progress
+        could not complete sender/recipient verify
+        """,
+        "450 4.1.1 <user@example.com>: Recipient address rejected: unverified address: Address verification in "
+        "progress",
+        "Postfix smtpd",
+    ),
+    Row(
+        "helo-first",
+        About.PROTOCOL,
+        """
+        say/send/issue/expecting/expected/need/require/requires/want/missing/without a/an/your? helo/ehlo/hello first?
+        helo/ehlo/hello or? helo/ehlo/hello? required/first/before/missing/needed
+        no helo/ehlo/hello
+        mail/rcpt first/before
+        need mail/rcpt
+        bad sequence
+        out of order/sequence
+        nested mail
+        sender already
+        """,
+        "503 5.5.1 Error: send HELO/EHLO first",
+        "Postfix smtpd",
+        at=Stage.MAIL,
+    ),
+    Row(
+        "smtputf8",
+        About.PROTOCOL,
+        """
+        smtputf8
+        non ascii address/addresses/recipient/characters
+        """,
+        "553 5.6.7 Must declare SMTPUTF8 to send unicode address",
+        "sendmail; RFC 6531",
+    ),
+    # --- About us: how we connect -----------------------------------------------------------------------
+    Row(
+        "spf-of-helo",
+        About.POLICY,
+        """
+        helo/ehlo .. spf
+        spf .. helo/ehlo
+        """,
+        "550 5.7.1 SPF check of HELO mail.example.net failed",
+        "SPF policy daemons",
+    ),
+    Row(
+        "helo",
+        About.HELO,
+        """
+        helo/ehlo/helos
+        impersonating/impersonate .. me/us/host/domain
+        """,
+        "504 5.5.2 <probe>: Helo command rejected: need fully-qualified hostname",
+        "Postfix smtpd, reject_non_fqdn_helo_hostname",
+    ),
+    Row(
+        "reverse-dns",
+        About.RDNS,
+        """
+        rdns/fcrdns/iprev
+        reverse/backward dns/lookup/name/names/hostname/host/resolution/mapping/record/entry
+        ptr
+        forward confirmed
+        cannot/cant find your hostname
+        cannot/cant/unable/failed/could/couldnt not? to? resolve your ip/host/hostname/address
+        hostname .. {not} resolve
+        ip .. {not} .. hostname
+        dns .. {not} match
+        client .. {not} .. hostname
+        """,
+        "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]",
+        "Postfix smtpd, reject_unknown_client_hostname",
+    ),
+    Row(
+        "tls-not-now",
+        About.PROTOCOL,
+        """
+        starttls/tls .. already
+        tls/ssl .. handshake/negotiation/error/failed/failure
+        tls {not} available
+        starttls command? {not} supported/implemented/allowed/recognized/available
+        """,
+        "503 5.5.1 Error: TLS already active",
+        "Postfix smtpd",
+        at=Stage.STARTTLS,
+    ),
+    Row(
+        "starttls",
+        About.TLS,
+        """
+        starttls
+        tls/ssl/encryption .. required/needed/mandatory
+        requires/require/required/need/needs/must/only .. tls/ssl/encryption/encrypted
+        {not} {allowed} .. without tls/ssl/encryption
+        unencrypted/cleartext/plaintext .. {not} {allowed}
+        encrypted session/connection/channel
+        tls/ssl
+        """,
+        "530 5.7.0 Must issue a STARTTLS command first",
+        "Postfix smtpd; RFC 3207",
+        at=Stage.MAIL,
+    ),
+    # --- About our sender: the null one first ------------------------------------------------------------
+    Row(
+        "null-sender",
+        About.NULL_SENDER,
+        """
+        null/empty/blank/<> envelope/return/reverse? sender/senders/from/path/address/mailfrom/originator
+        sender/from/path/mailfrom .. null/empty/blank
+        <> sender/from .. {refused}
+        {mail}/{sender} from? <>
+        bouncedeny/bouncedenied
+        batv/prvs
+        backscatter/backscattering
+        bounce/bounces/bounced {mail}? {not}/{refused}
+        bounce/bounces/bounced .. {not} {allowed}
+        {not} .. accept/send/receive/take/allow/want any? bounces/bounce/dsn/dsns
+        no bounces/bounce
+        bounce address/verification/tag .. {refused}/{wrong}/failed/missing
+        dsn/dsns/ndr/ndrs {not}/{refused}/are
+        delivery status notifications/notification .. {not}/{refused}
+        {not} .. delivery status notifications/notification
+        non delivery reports/report/notifications
+        never sent/sends {mail}
+        """,
+        "553 5.7.1 Null sender is not allowed",
+        "NetEase and others",
+        at=Stage.MAIL,
+    ),
+    # --- About us: lists and reputation --------------------------------------------------------------------
+    Row(
+        "blocked-using",
+        About.BLOCKLIST,
+        """
+        #dnsbl
+        blocked/rejected/refused/denied/listed using/by/via/at #host
+        blocked using
+        """,
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "Postfix smtpd, reject_rbl_client",
+    ),
+    Row(
+        "not-listed",
+        About.MISSING_MAILBOX,
+        """
+        {box}/users/person .. {not} listed in
+        {box} .. {not} .. directory/ldap
+        """,
+        "550 5.1.1 user@example.com... User not listed in the directory",
+        "directory servers",
+    ),
+    Row(
+        "listed",
+        About.BLOCKLIST,
+        """
+        rbl/rbls/dnsbl/dnsbls/dnsrbl/uribl/surbl/drbl
+        blacklist/blacklisted/blacklists/blacklisting/blocklist/blocklisted/blocklists/denylist/denylisted
+        black/block/deny/reject list/listed/lists
+        !not/isnt listed in/on/at/by/as
+        {your} {us} address? is listed
+        {ip} .. listed/listing
+        reputation
+        exploits/policy/spam/block/realtime list/blocklist/blackhole
+        senderbase/senderscore/talos/cloudmark
+        liste noire/noir
+        lista negra/nera
+        """,
+        "554 5.7.1 Your IP address is listed in the block list of our provider",
+        "many",
+    ),
+    Row(
+        "auth-of-sender",
+        About.OUR_SENDER,
+        """
+        spf
+        sender policy framework
+        sender id
+        purported responsible
+        {not} {allowed}/designated .. sender/mailer/send .. domain
+        """,
+        "550 5.7.23 The message was rejected because of Sender Policy Framework violation",
+        "Exchange Online documentation",
+    ),
+    Row(
+        "dmarc",
+        About.POLICY,
+        """
+        dmarc/dkim/domainkeys
+        authentication checks/results/information/failed/failure
+        authenticate with
+        {sender}/{mail} .. unauthenticated
+        unauthenticated {mail}
+        {not}/fails/failed pass/passed/to .. authentication
+        sender .. authenticate/authentication
+        """,
+        "550 5.7.26 Unauthenticated email from example.net is not accepted due to domain's DMARC policy",
+        "Gmail documentation",
+    ),
+    Row(
+        "authentication",
+        About.AUTH,
+        """
+        authentication .. required/needed/mandatory/first/necessary
+        require/requires/required/need/needs/must/please/use/without/turn/enable .. authentication/authenticate/authenticated
+        must/first/before .. auth/authenticate/login
+        auth/authentication/login/authorization first/required/needed
+        smtp auth/authentication
+        {not} authenticated/logged
+        unauthenticated/anonymous
+        pop before
+        log in first/before
+        {not} {allowed} to send .. without
+        """,
+        "530 5.7.0 Authentication required",
+        "submission servers; RFC 4954",
+        at=Stage.MAIL,
+    ),
+    Row(
+        "syntax",
+        About.PROTOCOL,
+        """
+        syntax
+        unrecognized/unrecognised/unknown/invalid/unimplemented/bad/unexpected command/parameter/argument/arguments/option
+        command/parameter/argument/parameters/option .. {not} recognized/recognised/implemented/understood/supported/known
+        command/parameter unrecognized/unrecognised/unknown/unimplemented/rejected
+        {not} implemented
+        synchronization/synchronisation/pipelining
+        protocol error/violation
+        need/needs/must .. fully qualified
+        {not} fully qualified
+        missing/unmatched/unbalanced .. colon/bracket/brackets/domain
+        command .. {not}/disabled/refused
+        too many .. errors/commands
+        bare lf/cr/linefeed/newline
+        """,
+        "501 5.1.3 Bad recipient address syntax",
+        "Postfix smtpd",
+    ),
+    Row(
+        "message-size",
+        About.CONTENT,
+        """
+        {mail}/file/maximum/max size
+        !mailbox/user/account/quota/inbox size limit/limits
+        size of .. {mail}
+        {mail}/header/headers/line/lines/body/attachment .. too {size}
+        line length/limit
+        """,
+        "552 5.3.4 Message size exceeds fixed limit",
+        "Postfix; RFC 1870",
+    ),
+    # --- About us: how often --------------------------------------------------------------------------------
+    Row(
+        "bad-traffic",
+        About.POLICY,
+        """
+        {your}/this {us} address? has/have been .. {refused}
+        unusual/suspicious/high/unexpected/excessive .. unsolicited/spam/complaints/abuse
+        unusual/suspicious/unexpected rate/volume/amount/activity/traffic
+        unsolicited {mail} .. originating/ip
+        user complaints
+        spamming/spammer/spammers
+        sending/sends/sent/source .. spam
+        {ip}/sender/host/server .. spam
+        spam .. {ip}/sender
+        spam .. from {your} {us}
+        known spam
+        spam source/sender/senders/host/site
+        """,
+        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address",
+        "Gmail documentation",
+    ),
+    Row(
+        "rate",
+        About.RATE,
+        """
+        too many/much connections/messages/message/mail/mails/email/emails/recipients/requests/sessions/concurrent
+        too many/much invalid/unknown/bad/failed/unrecognized rcpt/recipients/users/addresses/attempts
+        too many/much simultaneous/different/smtp/from/to/this/attempts/envelopes
+        !not {rate} exceeded/exceeds/reached .. connections/messages/hour/minute/recipients
+        rate/frequency/throttle/throttling limit/limits/limited/limiting/control/exceeded/exceeds
+        throttled/throttling/throttle/ratelimit/ratelimited
+        exceed/exceeds/exceeded/exceeding/reached/over .. rate/frequency/connections/connection/messages/hourly/daily
+        maximum number of? .. connections/messages/recipients
+        connection/connections/message/messages/sending/receiving/recipient/recipients/sender rate/limit/limits/frequency
+        {mail} at a rate
+        {not} .. so/as fast/quickly/often/frequently
+        slow down
+        too fast/quickly/frequent/frequently/often/rapidly
+        concurrent/simultaneous connections/sessions
+        trop de
+        zu viele
+        demasiados/demasiadas/demais
+        troppe/troppi
+        """,
+        "421 4.7.0 Too many concurrent SMTP connections; please try again later",
+        "Exim, sendmail and others",
+    ),
+    # --- About us: relaying (the recipient's domain is not served there) ---------------------------------------
+    Row(
+        "relay-denied",
+        About.RELAY,
+        """
+        relay/relaying/relayed access? .. {refused}
+        relay/relaying access? {not}
+        {not} .. relay/relaying/relayed
+        {refused}/unable/unauthorized to? relay/relaying
+        open relay
+        list of allowed rcpthosts
+        rcpthosts
+        """,
+        "554 5.7.1 <user@example.com>: Relay access denied",
+        "Postfix smtpd, reject_unauth_destination",
+    ),
+    # --- About our sender: one with a name --------------------------------------------------------------------
+    Row(
+        "sender-refused",
+        About.OUR_SENDER,
+        """
+        sender address/domain/email? .. {refused}/{wrong}/{not}
+        sender verify/verification/validation .. failed/failure/fail/rejected
+        sender .. {not} exist/exists/found/known/verified/valid/verify
+        {wrong}/unknown/unroutable/unrouteable/unverified/undeliverable sender/senders/mailfrom
+        sender is? {wrong}/unknown/unroutable/unverified/rejected/denied/refused
+        domain of/in your? sender/senders/from/mailfrom
+        sender/senders/from/mailfrom/return/sending/senders domain/host/path/address
+        mail from domain/address/command? .. {refused}/{wrong}/{not}
+        envelope from/sender .. {refused}/{wrong}/{not}
+        domain .. sender/senders .. {not}
+        unresolvable .. domain
+        return path .. {refused}/{wrong}/{not}
+        absender .. unbekannt/nicht/ungultig/abgelehnt
+        expediteur .. inconnu/refuse/rejete/invalide
+        remitente .. rechazado/desconocido/invalido/no
+        mittente .. sconosciuto/rifiutato/non
+        """,
+        "450 4.1.8 <probe@example.net>: Sender address rejected: Domain not found",
+        "Postfix smtpd, reject_unknown_sender_domain",
+    ),
+    # --- Provider keys that decide for the mailbox before vague words of refusal ---------------------------------
+    Row(
+        "gmail-no-such-user",
+        About.MISSING_MAILBOX,
+        "p=nosuchuser",
+        "550-5.1.1 The email account that you tried to reach does not exist. Please try\n"
+        "550 5.1.1 https://support.google.com/mail/?p=NoSuchUser abc123.1 - gsmtp",
+        "Gmail documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "gmail-disabled",
+        About.DISABLED,
+        "p=disableduser",
+        "550 5.2.1 The email account that you tried to reach is disabled. https://support.google.com/mail/?p=DisabledUser",
+        "Gmail documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "gmail-full",
+        About.FULL,
+        "p=overquotatemp/p=overquotaperm/p=overquota",
+        "452 4.2.2 The recipient's inbox is out of storage space. https://support.google.com/mail/?p=OverQuotaTemp",
+        "Gmail documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "gmail-rate",
+        About.RATE,
+        "p=receivingrate/p=receivingrateperm",
+        "450 4.2.1 The user you are trying to contact is busy. https://support.google.com/mail/?p=ReceivingRate",
+        "Gmail documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "exchange-edge-blocking",
+        About.MISSING_MAILBOX,
+        """
+        recipient address rejected access denied .? .. #outlook
+        resolver adr recipientnotfound
+        resolver.adr.recipnotfound/resolver.adr.recipientnotfound
+        """,
+        "550 5.4.1 Recipient address rejected: Access denied. [AM5EUR02FT012.eop-EUR02.prod.protection.outlook.com]",
+        "Exchange Online, directory-based edge blocking",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "gmx-blocked",
+        About.BLOCKLIST,
+        "c=bl/c=rbl/c=bip/c=ipbl",
+        "554 Transaction failed, see https://postmaster.gmx.net/en/error-messages?ip=192.0.2.1&c=bl",
+        "GMX documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "gmx-rdns",
+        About.RDNS,
+        "c=rdns/c=ptr/c=nordns",
+        "554 Transaction failed, see https://postmaster.web.de/error-messages?ip=192.0.2.1&c=rdns",
+        "GMX documentation",
+        basis=Basis.KEY,
+    ),
+    Row(
+        "restricted-recipient",
+        About.POLICY,
+        """
+        allowed/approved/accepted/safe/permitted senders/sender list
+        sender {not} {allowed}/authenticated for/to/by
+        {not} {allowed} .. to .. this/that/the recipient/group/mailbox/list/address
+        only accepts/accept .. from
+        accepts {mail} only from
+        restricted .. senders/recipient/group/internal
+        """,
+        "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; sender not authorized for recipient",
+        "Exchange documentation: the mailbox exists and takes only certain senders",
+    ),
+    Row(
+        "host-takes-no-mail",
+        About.NO_MAIL_HOST,
+        """
+        {not} {allowed}/receive/receives/receiving/handle any? network? {mail} $/./here/for/at/on
+        no {mail} here/service
+        """,
+        "521 mail.example.com does not accept mail",
+        "RFC 7504",
+        codes=("521",),
+        at=Stage.BANNER,
+    ),
+    # --- About us: outright --------------------------------------------------------------------------------------
+    Row(
+        "client-refused",
+        About.POLICY,
+        """
+        client host/address/name? .. {refused}/rejected
+        {your} {us} address/addresses? .. {refused}
+        {your} {us} address/addresses? .. {not} {allowed}
+        {refused} .. {your} {us}
+        {not} {allowed} .. {your} {us}
+        this ip/range/network .. {refused}
+        this ip/range/network .. {not} {allowed}
+        your mail {us} .. {refused}/{not}
+        {ip} .. {refused}
+        {ip} is/has .. {not}
+        {refused} for/from? {ip}
+        mail/mails/email/message/connect/connection/connections/connecting from .. {refused}
+        mail/mails/email/message/connect/connection/connections/connecting from {your} {us}
+        from your location
+        connection/connections/connect/session/envelope {refused}/dropped/closed
+        {not} {allowed} to connect/send/deliver/talk/submit
+        {not} {allowed} {mail} from
+        {not} accepting connections/mail/messages/smtp
+        administrative/administratively prohibition/prohibited/denied/rejected/blocked
+        banned/dynamic/dialup/residential/infected/compromised/abusive/open .. ip/host/address/sender/network/range/proxy
+        sender address? is? blocked/banned
+        suspected spam sender
+        sender {refused}
+        {refused} sender
+        block/blocked senders/sender
+        blocked by/for/due/because/temporarily
+        delist/delisting/delisted/unblock/unblocked/removal
+        smtp server/relay of your
+        no smtp service
+        """,
+        "554 5.7.1 <mail.example.net[192.0.2.1]>: Client host rejected: Access denied",
+        "Postfix smtpd, check_client_access",
+    ),
+    Row(
+        "policy",
+        About.POLICY,
+        """
+        policy/policies reason/reasons/restriction/restrictions/violation/violations/rejection/rejections/reject/refusal/block/blocked
+        policy/policies
+        violates/violation .. policy
+        against our
+        """,
+        "550 5.7.1 Message rejected due to local policy",
+        "many",
+    ),
+    Row(
+        "null-mx",
+        About.NO_MAIL_DOMAIN,
+        """
+        null mx
+        nullmx
+        """,
+        "556 5.1.10 Recipient address has null MX",
+        "RFC 7505",
+    ),
+    # --- About the mailbox ------------------------------------------------------------------------------------------
+    Row(
+        "mailbox-full",
+        About.FULL,
+        """
+        {box}/users/storage/disk/quota/inbox .. is? full
+        {full} mailbox/inbox
+        overquota
+        over .. quota/limit/allocation
+        quota .. exceeded/exceeds/exceed/reached/full/violation/exhausted
+        exceed/exceeds/exceeded/exceeding/reached/over/above .. quota/allocation/storage
+        {box} .. exceed/exceeds/exceeded .. size/limit/space/maximum
+        {box} .. size/limit .. exceeded/reached
+        storage allocation
+        out of .. storage/space/quota
+        {not} enough/sufficient .. space/storage/quota .. mailbox/account/user/recipient
+        {box} .. {not} enough/sufficient .. space/storage/quota
+        {box} .. insufficient .. space/storage/quota
+        insufficient quota
+        {box} .. too large/big
+        {box} .. has too/no many/room/space
+        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. pleine/plein/piena/lleno/cheia/voll/uberfullt/saturee/llena/lotada
+        quota .. depasse/superado/superada/uberschritten/excedido/excedida/superata/erreicht
+        """,
+        "552 5.2.2 <user@example.com>: Mailbox is full",
+        "Dovecot, Cyrus and others",
+    ),
+    Row(
+        "recipient-domain-disabled",
+        About.TEMPORARY,
+        "domain .. temporarily disabled/unavailable/suspended",
+        "450 4.2.1 Recipient domain is temporarily unavailable",
+        "hosting providers",
+        codes=("4",),
+    ),
+    Row(
+        "mailbox-disabled",
+        About.DISABLED,
+        """
+        {box}/email .. is/are/has/was/been/currently/temporarily/now/permanently {closed}
+        {box} @? {closed}
+        {box}/email/delivery .. {closed}
+        {box}/email .. {not} .. active/use/enabled/activated
+        {box} .. retired/dormant/abandoned/stopped
+        {box}/email is/has/been/was been? blocked/deleted/removed
+        disabled/suspended/inactive/deactivated/locked/frozen/expired/terminated {box}
+        {box} .. on hold
+        {not} longer active
+        {box} .. {not} .. activated/enabled/accepting
+        {not} accepting/receiving/receive {mail}? .. {box}
+        is now? disabled
+        konto/postfach/benutzer .. gesperrt/deaktiviert/geschlossen
+        compte/boite/utilisateur .. desactive/desactivee/suspendu/suspendue/ferme/bloque/inactif
+        cuenta/buzon/usuario .. deshabilitada/deshabilitado/suspendida/suspendido/desactivada/inactiva/inactivo/bloqueada
+        conta/caixa/usuario .. desativada/desativado/suspensa/suspenso/bloqueada/inativa/inativo
+        casella/utente/account .. disabilitata/disabilitato/sospesa/sospeso/bloccata/disattivata/disattivato
+        """,
+        "550 5.2.1 <user@example.com>: The account is disabled",
+        "many",
+    ),
+    Row(
+        "names-us",
+        About.POLICY,
+        "#ours",
+        "550 No thanks, mail.example.net",
+        "the address or the name under which we came",
+    ),
+    Row(
+        "domain-unknown",
+        About.MISSING_DOMAIN,
+        """
+        domain/domains .. {not} {here}/hosted/served/handled/local/configured/accepted/exist/managed
+        domain {not}? found
+        {not} such domain/host
+        unknown/invalid/nonexistent recipient? domain/host
+        nonexistentdomain
+        host/domain unknown
+        unknown/unrouteable/unroutable mail? host/domain
+        host .. {not} found
+        name or service not known
+        no mx/exchanger/exchangers
+        mail exchanger/exchangers
+        all relevant mx
+        bad destination system/domain/host
+        domain is? {wrong}/unknown/nonexistent
+        {not} .. mail/messages? for that/this/the/your? domain
+        {not} a? local/valid/known/hosted/our domain
+        {not} {allowed}/handle/host/serve {mail}? for .. domain
+        """,
+        "550 5.1.2 <user@example.com>: Recipient address rejected: Domain not found",
+        "Postfix smtpd, reject_unknown_recipient_domain",
+    ),
+    Row(
+        "user-unknown",
+        About.MISSING_MAILBOX,
+        """
+        {box} is/are? unknown
+        {box} .. unknown
+        unknown {box}
+        unknown .. {box}
+        unknown local part
+        local part .. unknown/{wrong}
+        {not} such {box}
+        {not} such local? {box}/person/name/customer/member/email/mail/recepient/recipent
+        {not} {box} .. {here}/by/with/named/available/called/like/for
+        {not} mail? box .. {here}/by/with/named/available/called/for/found
+        {not} a? {here}/active {box}
+        {not} a/an/our/one? .. known/valid/active/existing/real/current/legitimate/registered/deliverable {box}/customer/email/username
+        !sender {box}/email .. {not} .. {here}
+        !sender {box}/email .. {not} be? {here}
+        {box}/email .. nonexistent/nonexisting/inexistent/nonexistant
+        nonexistent/nonexisting/unexisting/nonexistant {box}/email
+        {box}/email .. {not} longer
+        {box} has/have moved
+        does/do/did/could/can .. {not} .. find .. {box}/email
+        unable to find .. {box}/email
+        {not} find .. {box}/email
+        cannot/can/could not? be? resolved? .. {box}
+        {not} our customer
+        {not} a? customer
+        {not} have/has an? .. account/mailbox/inbox
+        """,
+        "550 5.1.1 <user@example.com>: Recipient address rejected: User unknown in local recipient table",
+        "Postfix smtpd",
+    ),
+    Row(
+        "address-invalid",
+        About.MISSING_MAILBOX,
+        """
+        invalid/bad/illegal/incorrect/wrong/misspelled destination? {box}/emailaddress
+        invalid/bad destination .. {box}
+        invalid .. recipient/mailbox/user/username
+        !sender {box} is? marked? as? invalid
+        !sender {box}/email .. invalid/misspelled
+        {box} .. {not} be? delivered/deliverable
+        address error
+        unrouteable/unroutable/undeliverable {box}
+        unrouteable/unroutable
+        {not} route to .. {box}
+        cannot/could route to
+        address .. undeliverable
+        user {not} exist
+        """,
+        "550 Unrouteable address",
+        "Exim",
+    ),
+    Row(
+        "user-unknown-in-other-tongues",
+        About.MISSING_MAILBOX,
+        """
+        utilisateur/destinataire/adresse/boite/compte .. inconnu/inconnue/inexistant/inexistante/invalide/introuvable
+        adresse/boite/compte/utilisateur/destinataire .. existe pas
+        nexiste pas/plus
+        benutzer/empfanger/postfach/mailbox/adresse/teilnehmer/konto .. unbekannt/ungultig
+        unbekannte/unbekannter/unbekanntes empfanger/benutzer/adresse/postfach/mailbox/user
+        benutzer/empfanger/postfach/mailbox/adresse/konto .. nicht gefunden/bekannt/vorhanden
+        existiert nicht
+        kein/keine solche/solcher/solches? benutzer/empfanger/postfach/mailbox/adresse
+        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocido/inexistente/desconocida/invalido/invalida
+        usuario/destinatario/buzon/cuenta/direccion/casilla/correo .. no .. existe/encontrado/encontrada/valido/valida
+        no existe .. usuario/destinatario/buzon/cuenta/direccion/casilla
+        usuario/destinatario/caixa/conta/endereco .. desconhecido/inexistente/desconhecida/invalido
+        usuario/destinatario/caixa/conta/endereco .. nao .. existe/encontrado/encontrada/cadastrado
+        utente/destinatario/casella/indirizzo .. sconosciuto/sconosciuta/inesistente/errato/errata
+        utente/destinatario/casella/indirizzo .. non .. esiste/esistente/trovato/trovata/valido/valida
+        """,
+        "550 5.1.1 <user@example.com>: Destinataire inconnu",
+        "French mail hosts",
+    ),
+    # --- What refuses without saying whom: only a neutral class, never the mailbox --------------------------------
+    Row(
+        "recipient-access-map",
+        About.OTHER,
+        """
+        recipient address rejected access denied
+        """,
+        "554 5.7.1 <user@example.com>: Recipient address rejected: Access denied",
+        "Postfix smtpd, check_recipient_access: an administrator's list, about the mailbox or about us",
+    ),
+    Row(
+        "loop",
+        About.OTHER,
+        """
+        too many hops
+        mail loop
+        hop/hops count/limit?
+        exceeded .. hops
+        """,
+        "554 5.4.6 Too many hops",
+        "sendmail",
+    ),
+    # --- About what is sent: cannot happen in a callout, and must not be read as anything else --------------------
+    Row(
+        "content",
+        About.CONTENT,
+        """
+        {mail} .. unsolicited
+        {mail} exceeds/exceeded/exceed
+        line .. limit/length/long
+        virus/viruses/malware/trojan/phishing/infected
+        spam/spamassassin/antispam
+        content/contents
+        header/headers
+        attachment/attachments
+        subject
+        rfc 2822/5322/822
+        body
+        html
+        url/urls/links
+        """,
+        "554 5.6.0 Message rejected as spam by content filtering",
+        "content filters",
+    ),
+    Row(
+        "try-later",
+        About.TEMPORARY,
+        """
+        try/retry again? later/again/shortly/soon
+        temporary .. error/errors/failure/failures/problem/problems/condition
+        temporarily unavailable/deferred/rejected
+        insufficient system? resources/storage/memory/space/disk
+        system/server/internal/local/database/configuration error/errors/failure/problem
+        """,
+        "451 4.3.0 Temporary lookup failure",
+        "Postfix smtpd",
+    ),
+    Row(
+        "out-of-resources",
+        About.TEMPORARY,
+        """
+        insufficient/not/no .. disk/system/storage/memory/resources/space
+        out of .. memory/resources/disk
+        disk full/space
+        low on
+        server/system/host/load .. busy/overloaded/high
+        too busy
+        please retry/try
+        temporary/temporarily/temporaire/temporal/temporaneo/vorubergehend/tempfail
+        resources/internal/local/system/configuration/server/database/ldap/mysql error/errors/failure/problem
+        error in processing
+        service/services .. {not} available
+        service/services unavailable/shutting
+        timeout/timed
+        unable to verify/check/lookup
+        {not} .. verified/verify/checked
+        lookup failure/failed/error
+        in progress
+        later
+        currently
+        """,
+        "452 4.3.1 Server too busy",
+        "sendmail, Exim",
+        codes=("4",),
+    ),
+    # --- Vague refusal: about us, most often ------------------------------------------------------------------------
+    Row(
+        "refusal",
+        About.POLICY,
+        """
+        blocked/denied/banned/prohibited/forbidden/disallowed/unauthorized/unauthorised/barred/blacklists
+        {not} {allowed}
+        refused/refuse/refuses
+        service .. {not} available
+        service unavailable
+        unsolicited/abuse/complaints/abusive/whitelist/whitelisted/allowlist
+        go away
+        unwelcome
+        gesperrt/blockiert/verweigert
+        bloque/bloquee/interdit
+        bloqueado/bloqueada/denegado/prohibido/recusado/negado
+        bloccato/bloccata/negato/vietato
+        """,
+        "550 5.7.1 Access denied",
+        "many",
+        codes=("51", "52", "53", "54", "55"),
+    ),
+    # --- Vague about the mailbox --------------------------------------------------------------------------------------
+    Row(
+        "outlook-mailbox-unavailable",
+        About.MISSING_MAILBOX,
+        """
+        requested action not taken mailbox unavailable .. #outlook
+        requested action not taken mailbox unavailable s2017062302
+        """,
+        "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302). [mx.prod.outlook.com]",
+        "outlook.com",
+        codes=("5",),
+        basis=Basis.KEY,
+    ),
+    Row(
+        "mailbox-unavailable",
+        About.MISSING_MAILBOX,
+        """
+        mailbox/mailboxes unavailable
+        mailbox .. {not} available
+        {box} .. {not} available
+        {box}/email unavailable
+        """,
+        "550 Requested action not taken: mailbox unavailable",
+        "the text that RFC 5321 4.2.3 gives to 550, which it also gives to policy",
+        codes=("55",),
+        basis=Basis.BASIC,
+    ),
+    Row(
+        "recipient-refused",
+        About.MISSING_MAILBOX,
+        "^ @? recipient/address/rcpt/user @? rejected/refused .? $",
+        "550 #5.1.0 Address rejected.",
+        "AsyncOS of IronPort; no reason is given",
+        codes=("55",),
+        basis=Basis.BASIC,
+    ),
+)
+"""The rows, by weight."""
+
+ENHANCED: dict[str, About] = {
+    # Only codes that real hosts use for what the registry says; 5.7.1, 5.1.0, 5.5.0 and 5.3.0 are used for anything.
+    "1.1": About.MISSING_MAILBOX,
+    "1.2": About.MISSING_DOMAIN,
+    "1.7": About.OUR_SENDER,
+    "1.8": About.OUR_SENDER,
+    "1.10": About.MISSING_MAILBOX,  # Exchange: unknown; RFC 7505 (null MX) adds the code 556
+    "2.1": About.DISABLED,
+    "2.2": About.FULL,
+    "2.3": About.CONTENT,
+    "3.1": About.TEMPORARY,
+    "3.2": About.TEMPORARY,
+    "3.4": About.CONTENT,
+    "4.5": About.TEMPORARY,
+    "4.6": About.OTHER,
+    "5.1": About.PROTOCOL,
+    "5.2": About.PROTOCOL,
+    "5.3": About.RATE,
+    "5.4": About.PROTOCOL,
+    "6.0": About.CONTENT,
+    "6.7": About.PROTOCOL,
+    "7.8": About.AUTH,
+    "7.9": About.AUTH,
+    "7.10": About.TLS,
+    "7.11": About.TLS,
+    "7.20": About.POLICY,
+    "7.21": About.POLICY,
+    "7.22": About.POLICY,
+    "7.23": About.OUR_SENDER,
+    "7.24": About.OUR_SENDER,
+    "7.25": About.RDNS,
+    "7.26": About.POLICY,
+    "7.27": About.OUR_SENDER,  # RFC 7505: our sender's domain has a null MX
+    "7.28": About.RATE,
+    "7.29": About.POLICY,
+}
+"""Subject and detail of an enhanced code (RFC 3463 and its registry) that carries a reading on neutral words."""
+
+BASIC: dict[int, About] = {
+    421: About.TEMPORARY,
+    500: About.PROTOCOL,
+    501: About.PROTOCOL,
+    502: About.PROTOCOL,
+    503: About.PROTOCOL,
+    504: About.PROTOCOL,
+    530: About.AUTH,
+    535: About.AUTH,
+    552: About.FULL,  # at RCPT nothing has been sent that could be too large
+    555: About.PROTOCOL,
+}
+"""Reply codes that mean one thing when the words say nothing."""
+
+DNSBL_LABELS = frozenset(
+    "rbl dnsbl dnsrbl drbl blacklist blocklist spamhaus spamcop sorbs barracudacentral uceprotect uceprotect-network "
+    "backscatterer psbl surriel spamrats njabl mailspike abusix abuseat cbl xbl sbl pbl zen dsbl ahbl manitu "
+    "spameatingmonkey lashback inps truncate gbudb senderscore senderbase talosintelligence s5h nordspam wpbl "
+    "hostkarma junkemailfilter invaluement surbl uribl dnswl trendmicro cloudmark spfbl 0spam mxrate sophos "
+    "spamgrouper anonmails interserver".split()
+)
+"""Labels of host names that give a DNS blocklist or reputation service away; backscatterer.org is one of them."""

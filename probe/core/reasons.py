@@ -1,0 +1,858 @@
+"""The reasons: one row for each word that a report can give, with its cause and what to do about it.
+
+A reason is public API (users script against it, `explain WORD` documents it), so a word never changes its
+meaning. The words are `stage.what`. Sentences may hold the fields of `rules.Values` in braces.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from probe.core.model import Cause, Side, Who
+
+SUPPORT, OUR_ADMIN, THEIR_ADMIN, SENDER = Who.SUPPORT, Who.OUR_ADMIN, Who.THEIR_ADMIN, Who.SENDER
+
+
+class ReasonRow(Struct, frozen=True):
+    """What one reason means. `steps` are (who, what) in the order they should be taken."""
+
+    word: str
+    cause: Cause
+    side: Side
+    means: str
+    steps: tuple[tuple[Who, str], ...]
+    ref: str
+
+
+def _row(word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str], ref: str) -> ReasonRow:
+    return ReasonRow(word, cause, side, means, steps, ref)
+
+
+_EXEMPT = (
+    OUR_ADMIN,
+    "If the mail is wanted meanwhile, exempt the connecting relay (the IP after H= in your log, not the mail host"
+    " {ip}) from sender verification, or verify with callout=30s,defer_ok.",
+)
+_WAIT = (
+    SUPPORT,
+    "Wait and probe again; a sending server retries by itself for days, so the mail is late and not lost.",
+)
+_ASK_UNBLOCK = (
+    THEIR_ADMIN,
+    "Let the verifying server's address {local_ip} through, or say under which name and address it is listed.",
+)
+_SAME_PLACE = (
+    SUPPORT,
+    "Run this on the mail server whose log shows the failure (or with --source): another address may be treated otherwise.",
+)
+
+_EXISTS = [
+    _row(
+        "rcpt.accepted",
+        Cause.SENDER_EXISTS,
+        Side.UNKNOWN,
+        "The mail host accepted the address as a recipient, as a callout asks it to.",
+        (
+            SUPPORT,
+            "The callout works from here. If your log shows a failure, compare its time and called host, and"
+            " clear the cached answer (Exim keeps a refusal for up to 2 h, a domain's for 3 h; cPanel for 1 h).",
+        ),
+        ref="RFC 5321 3.3",
+    ),
+    _row(
+        "rcpt.accepted-not-verified",
+        Cause.SENDER_EXISTS,
+        Side.UNKNOWN,
+        "The mail host took the address with 251 or 252: it will forward, or does not check, but it accepts.",
+        (SUPPORT, "The callout works from here; the mail host makes no promise that the mailbox exists."),
+        ref="RFC 5321 3.5.3, 4.2.3",
+    ),
+    _row(
+        "rcpt.mailbox-full",
+        Cause.SENDER_EXISTS,
+        Side.THEIRS,
+        "The mailbox exists and is over its quota. Exim counts the 552 as a failed verification all the same.",
+        (SENDER, "Make room in the mailbox {mailbox}; until then bounces and callouts to it are refused."),
+        _EXEMPT,
+        ref="RFC 5321 4.2.3 (552, 452), RFC 3463 X.2.2",
+    ),
+]
+
+_NO_ADDRESS_STEPS = (
+    (SENDER, "Use an envelope sender that exists, or have the mailbox or an alias {mailbox} made."),
+    (SUPPORT, "Do not whitelist the relay for this: the address takes no bounces, so the refusal is right."),
+)
+_DOMAIN_STEPS = (
+    (
+        THEIR_ADMIN,
+        "Publish an MX record of a host that takes mail for {domain}, or send with another domain.",
+    ),
+    (SUPPORT, "Do not whitelist the relay for this: nobody can answer or bounce to {domain}."),
+)
+
+_MISSING = [
+    _row(
+        "rcpt.user-unknown",
+        Cause.MISSING_SENDER,
+        Side.THEIRS,
+        "The mail host says that there is no such mailbox.",
+        *_NO_ADDRESS_STEPS,
+        ref="RFC 5321 3.3, 4.2.3 (550); RFC 3463 X.1.1",
+    ),
+    _row(
+        "rcpt.user-disabled",
+        Cause.MISSING_SENDER,
+        Side.THEIRS,
+        "The mail host says that the mailbox is disabled, suspended or closed.",
+        (SENDER, "Have the mailbox {mailbox} enabled again, or send from one that takes mail."),
+        (SUPPORT, "Do not whitelist the relay for this: the address takes no bounces."),
+        ref="RFC 3463 X.2.1",
+    ),
+    _row(
+        "rcpt.domain-not-served",
+        Cause.MISSING_SENDER,
+        Side.THEIRS,
+        "Every mail host that answered says that it does not take mail for this domain.",
+        (THEIR_ADMIN, "Configure {domain} on the host that its MX record names, or point the MX elsewhere."),
+        _DOMAIN_STEPS[1],
+        ref="RFC 5321 3.6.2, RFC 3463 X.1.2, X.7.1",
+    ),
+    _row(
+        "rcpt.domain-takes-no-mail",
+        Cause.MISSING_SENDER,
+        Side.THEIRS,
+        "The mail host answered 556: the domain accepts no mail.",
+        *_DOMAIN_STEPS,
+        ref="RFC 7504 4, RFC 7505 4.1",
+    ),
+    _row(
+        "banner.host-takes-no-mail",
+        Cause.MISSING_SENDER,
+        Side.THEIRS,
+        "The host greets with 521: it never accepts mail, for anybody.",
+        *_DOMAIN_STEPS,
+        ref="RFC 7504 3",
+    ),
+    _row(
+        "domain.nxdomain",
+        Cause.MISSING_SENDER,
+        Side.DNS,
+        "The domain does not exist in the DNS.",
+        (SENDER, "Check the spelling of {domain}, and whether its registration has lapsed."),
+        _DOMAIN_STEPS[1],
+        ref="RFC 5321 5.1, RFC 2308 2.1",
+    ),
+    _row(
+        "domain.no-mail-host",
+        Cause.MISSING_SENDER,
+        Side.DNS,
+        "The domain exists, but it has neither an MX record nor an address, so no host takes its mail.",
+        *_DOMAIN_STEPS,
+        ref="RFC 5321 5.1",
+    ),
+    _row(
+        "domain.null-mx",
+        Cause.MISSING_SENDER,
+        Side.DNS,
+        "The domain publishes a null MX: it says itself that it takes no mail.",
+        *_DOMAIN_STEPS,
+        ref="RFC 7505 3",
+    ),
+    _row(
+        "domain.mx-dangling",
+        Cause.MISSING_SENDER,
+        Side.DNS,
+        "Every mail host that the MX records name has no address.",
+        *_DOMAIN_STEPS,
+        ref="RFC 5321 5.1",
+    ),
+]
+
+_CANNOT_TELL = [
+    _row(
+        "rcpt.unattributed",
+        Cause.INCONCLUSIVE,
+        Side.UNKNOWN,
+        "The address was refused in words that do not say whether the mailbox, the null sender or we are meant.",
+        (
+            SUPPORT,
+            "Next test: ask from another network (another --source), and look at the whole reply with -v;"
+            " a mailbox that is missing is refused everywhere, a block of us is not.",
+        ),
+        _EXEMPT,
+        ref="RFC 5321 4.2.3 (550 says mailbox or policy)",
+    ),
+    _row(
+        "rcpt.mixed-reply",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The lines of one reply carry codes that contradict each other, so Exim and Postfix read it differently.",
+        (THEIR_ADMIN, "Send one code on every line of a reply."),
+        (SUPPORT, "Next test: probe again with -v and see which line is meant."),
+        ref="RFC 5321 4.2.1",
+    ),
+    _row(
+        "rcpt.out-of-step",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The mail host sent more replies than it got commands, so it cannot be told which answers the address.",
+        (THEIR_ADMIN, "Send exactly one reply to each command."),
+        (SUPPORT, "Next test: probe again with -v and pair commands and replies by their times."),
+        ref="RFC 5321 4.2",
+    ),
+    _row(
+        "rcpt.odd-code",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The address was answered with a code that means neither yes nor no here.",
+        (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
+        _EXEMPT,
+        ref="RFC 5321 4.2.1, 4.3.2",
+    ),
+    _row(
+        "rcpt.smtputf8-not-offered",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The local part is not ASCII and the mail host does not offer SMTPUTF8, so it cannot be asked.",
+        (SENDER, "Use an ASCII address as envelope sender, or a mail host that offers SMTPUTF8."),
+        (SUPPORT, "Next test: probe the address that the same person uses in ASCII."),
+        ref="RFC 6531 3.2, 3.3",
+    ),
+    _row(
+        "mail.unattributed",
+        Cause.INCONCLUSIVE,
+        Side.UNKNOWN,
+        "MAIL FROM:<> was refused, and it could not be tested whether a real sender is taken.",
+        (
+            SUPPORT,
+            "Next test: probe again with --mail-from set to an address of yours that exists; if that is taken,"
+            " they refuse the null sender.",
+        ),
+        _EXEMPT,
+        ref="RFC 5321 4.5.5, RFC 1123 5.2.9",
+    ),
+    _row(
+        "mail.odd-code",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "MAIL was answered with a code that means neither yes nor no here.",
+        (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
+        _EXEMPT,
+        ref="RFC 5321 4.2.1, 4.3.2",
+    ),
+    _row(
+        "tls.needed-but-off",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "The mail host wants TLS and --tls never forbade it.",
+        (SUPPORT, "Next test: probe again without --tls never."),
+        (
+            OUR_ADMIN,
+            "If your mail server has TLS off for callouts (hosts_verify_avoid_tls in Exim), turn it on.",
+        ),
+        ref="RFC 3207 4",
+    ),
+    _row(
+        "tls.not-available",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "--tls require was given, and the mail host offers no STARTTLS or the handshake failed.",
+        (SUPPORT, "Next test: probe again without --tls require, as a callout does."),
+        ref="RFC 3207 4, 4.1",
+    ),
+    _row(
+        "tls.failed",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The TLS handshake failed, and the second connection without TLS did not get as far.",
+        (THEIR_ADMIN, "Mend or withdraw STARTTLS; the handshake fails with the error shown."),
+        (SUPPORT, "Next test: probe again with --tls never."),
+        ref="RFC 3207 4.1",
+    ),
+    _row(
+        "domain.only-private",
+        Cause.INCONCLUSIVE,
+        Side.THEIRS,
+        "The mail hosts of the domain have no public address, so they cannot be reached from the Internet.",
+        (SUPPORT, "Next test: if this host is inside that network, probe again with --allow-private."),
+        (THEIR_ADMIN, "Publish the public address of a mail host for {domain}."),
+        ref="RFC 5735, RFC 6890, RFC 4193",
+    ),
+    _row(
+        "domain.family-excluded",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "The mail hosts have no address of the family that -4 or -6 asked for.",
+        (SUPPORT, "Next test: probe again without -4 or -6."),
+        ref="RFC 5321 5.1",
+    ),
+    _row(
+        "connect.local-error",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "This host could not even try to connect.",
+        (
+            OUR_ADMIN,
+            "Mend what the error names ({errno}): the --source address, a local firewall rule or a limit.",
+        ),
+        (SUPPORT, "Next test: probe again from another host."),
+        ref="connect(2), bind(2)",
+    ),
+    _row(
+        "connect.no-route",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "This host has no route to the mail host's address.",
+        (OUR_ADMIN, "Give this host a route (for IPv6 often: none is configured), or probe with -4."),
+        (SUPPORT, "Next test: probe again from the mail server itself."),
+        ref="connect(2) ENETUNREACH",
+    ),
+    _row(
+        "run.cut-short",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "The overall limit ended the probe before anything definite was known.",
+        (SUPPORT, "Next test: probe again with a larger --timeout."),
+        ref="--timeout",
+    ),
+    _row(
+        "run.interrupted",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "The probe was interrupted before anything definite was known.",
+        (SUPPORT, "Next test: probe again and let it finish."),
+        ref="SIGINT",
+    ),
+    _row(
+        "evidence.unexpected",
+        Cause.INCONCLUSIVE,
+        Side.UNKNOWN,
+        "The evidence has a shape that no rule knows.",
+        (SUPPORT, "Next test: probe again with --save and send the file to the authors of probe-sender."),
+        ref="probe/core/rules.py",
+    ),
+]
+
+_TEMPORARY = [
+    _row(
+        "banner.busy",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "The mail host greets with a 4xx: not now.",
+        _WAIT,
+        _EXEMPT,
+        ref="RFC 5321 3.1, 4.3.2 (421)",
+    ),
+    _row(
+        "helo.deferred",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "EHLO and HELO were answered with a 4xx: not now.",
+        _WAIT,
+        _EXEMPT,
+        ref="RFC 5321 4.2.1",
+    ),
+    _row(
+        "mail.deferred",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "MAIL was answered with a 4xx: not now. Exim logs only NULL here.",
+        _WAIT,
+        _EXEMPT,
+        ref="RFC 5321 4.2.1",
+    ),
+    _row(
+        "rcpt.deferred",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "The address was answered with a 4xx: not now.",
+        _WAIT,
+        _EXEMPT,
+        ref="RFC 5321 4.2.1",
+    ),
+    _row(
+        "rcpt.greylisted",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "The mail host greylists: it defers the first contact and expects the same client to come back.",
+        (SUPPORT, "Probe again from the same address after the time it names, or after 5 to 15 minutes."),
+        (
+            OUR_ADMIN,
+            "If it never passes, their greylisting does not learn null-sender callouts: verify with defer_ok,"
+            " or exempt the connecting relay.",
+        ),
+        ref="RFC 6647 2, RFC 5321 4.2.1",
+    ),
+    _row(
+        "rcpt.unknown-for-now",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        "The words say that the user is unknown, but the code is a 4xx: not final. Probably missing.",
+        (SUPPORT, "Probe again in an hour; if it stays so, have the sender check the address {mailbox}."),
+        (THEIR_ADMIN, "Answer 550 if the mailbox does not exist; a 4xx makes every sender retry for days."),
+        ref="RFC 5321 4.2.1 (4yz is transient)",
+    ),
+]
+
+_STAGES = {
+    "banner": "the connection",
+    "helo": "our greeting (EHLO/HELO)",
+    "mail": "the MAIL command",
+    "rcpt": "the address",
+}
+
+_FIREWALL = [
+    _row(
+        "connect.timeout",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "The mail host's port did not answer at all: no connection, no refusal. Typically a firewall drops the packets.",
+        (
+            OUR_ADMIN,
+            "See whether other mail hosts answer on port {port} from here; if none does, your own network or"
+            " provider blocks outgoing port 25.",
+        ),
+        (
+            THEIR_ADMIN,
+            "Let TCP port {port} of {ip} in from {local_ip}: the packets vanish on the way or at the host.",
+        ),
+        _EXEMPT,
+        ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3",
+    ),
+    _row(
+        "banner.timeout",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "The connection opens, but the greeting never comes: a firewall that eats data, an overloaded or a"
+        " deliberately slow server.",
+        (
+            SUPPORT,
+            "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: a greeting that comes"
+            " late tells a slow server from a firewall.",
+        ),
+        (
+            THEIR_ADMIN,
+            "See whether {ip} got the connection from {local_ip}, and greet within 30 s: verifying servers"
+            " do not wait longer.",
+        ),
+        _EXEMPT,
+        ref="RFC 5321 4.5.3.2.1",
+    ),
+    *(
+        _row(
+            f"{stage}.timeout",
+            Cause.FIREWALL_TIMEOUT,
+            Side.PATH,
+            f"The conversation began, then no answer to {what} came within the limit.",
+            (
+                SUPPORT,
+                "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: an answer that comes"
+                " late tells a slow server from a lossy path.",
+            ),
+            (
+                THEIR_ADMIN,
+                "Answer within 30 s; see whether the mail host waits for a DNS or directory look-up.",
+            ),
+            _EXEMPT,
+            ref="RFC 5321 4.5.3.2",
+        )
+        for stage, what in _STAGES.items()
+        if stage != "banner"
+    ),
+]
+
+_UNREACHABLE = [
+    _row(
+        f"connect.{word}",
+        Cause.UNREACHABLE,
+        side,
+        means,
+        *steps,
+        _EXEMPT,
+        ref=ref,
+    )
+    for word, side, means, steps, ref in (
+        (
+            "refused",
+            Side.THEIRS,
+            "The host answers that nothing listens on the port, or a firewall rejects in its name.",
+            ((THEIR_ADMIN, "Start the mail server on {ip}, or point the MX at the host where it runs."),),
+            "RFC 9293 3.5.2 (RST)",
+        ),
+        (
+            "host-unreachable",
+            Side.THEIRS,
+            "A router on the way answers that the host cannot be reached.",
+            ((THEIR_ADMIN, "Bring {ip} back on line, or take it out of the MX records."),),
+            "RFC 792, RFC 1812 5.2.7.1",
+        ),
+        (
+            "net-unreachable",
+            Side.PATH,
+            "A router on the way answers that it has no route to the network.",
+            ((OUR_ADMIN, "Ask your provider for the route to {ip}; other networks may reach it."),),
+            "RFC 792, RFC 1812 5.2.7.1",
+        ),
+        (
+            "prohibited",
+            Side.PATH,
+            "A router or firewall on the way answers that the connection is administratively prohibited.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Check your own firewall and provider first, then ask theirs to let port {port} through.",
+                ),
+            ),
+            "RFC 1812 5.2.7.1 (code 13)",
+        ),
+        (
+            "reset",
+            Side.THEIRS,
+            "The connection was reset in the moment that it opened.",
+            ((THEIR_ADMIN, "See which firewall or service on {ip} resets connections from {local_ip}."),),
+            "RFC 9293 3.5.2 (RST)",
+        ),
+    )
+]
+
+_BROKEN = [
+    _row(
+        f"{stage}.{word}",
+        Cause.RFC_NONCOMPLIANT,
+        Side.THEIRS,
+        means.format(what="the greeting was due" if stage == "banner" else f"{what} was to be answered"),
+        (THEIR_ADMIN, mend),
+        _EXEMPT,
+        ref=ref,
+    )
+    for stage, what in _STAGES.items()
+    for word, means, mend, ref in (
+        (
+            "closed",
+            "The mail host closed the connection when {what}.",
+            "Answer each command, and close only after QUIT or with a 421; see the mail host's log for why it hangs up on"
+            " {local_ip}.",
+            "RFC 5321 3.8",
+        ),
+        (
+            "reset",
+            "The connection was reset when {what}: by the mail host or by a firewall in its name.",
+            "See whether the mail host or a firewall before it resets connections from {local_ip}.",
+            "RFC 5321 3.8, RFC 9293 3.5.2",
+        ),
+        (
+            "malformed",
+            "What came when {what} is no SMTP reply: it does not begin with a three-digit code.",
+            "Let a mail server answer on this port: a reply is three digits, a space or hyphen, and text.",
+            "RFC 5321 4.2",
+        ),
+        (
+            "endless",
+            "The reply that came when {what} did not end within 64 KiB.",
+            "End each reply with a line whose code is followed by a space.",
+            "RFC 5321 4.2.1, 4.5.3.1.5",
+        ),
+    )
+    if (stage, word) != ("banner", "malformed")  # that one is banner.not-smtp
+]
+
+_NONCOMPLIANT = [
+    *_BROKEN,
+    _row(
+        "banner.not-smtp",
+        Cause.RFC_NONCOMPLIANT,
+        Side.THEIRS,
+        "What answers on the port is another service and no mail server.",
+        (
+            THEIR_ADMIN,
+            "Let the mail server listen on port {port} of {ip}, or point the MX at the host where it runs.",
+        ),
+        _EXEMPT,
+        ref="RFC 5321 3.1, 4.2",
+    ),
+    *(
+        _row(
+            f"{stage}.odd-code",
+            Cause.RFC_NONCOMPLIANT,
+            Side.THEIRS,
+            f"The reply code to {what} is none that SMTP knows at this point.",
+            (THEIR_ADMIN, "Greet with 220, and answer EHLO or HELO with 250."),
+            _EXEMPT,
+            ref="RFC 5321 4.2.1, 4.3.2",
+        )
+        for stage, what in (("banner", "the connection"), ("helo", "our greeting"))
+    ),
+    *(
+        _row(
+            f"{stage}.null-sender-refused",
+            Cause.RFC_NONCOMPLIANT,
+            Side.THEIRS,
+            means,
+            (
+                THEIR_ADMIN,
+                "Accept MAIL FROM:<> for {mailbox}: bounces and verification callouts use it. Refusing it"
+                " does not stop spam, and the domain's own bounces are lost.",
+            ),
+            _EXEMPT,
+            (
+                SENDER,
+                "If the address is signed with BATV or the like, an unsigned callout to it is refused on purpose.",
+            ),
+            ref="RFC 1123 5.2.9, RFC 5321 4.5.5, 6.1 (2821: 4.1.1.2, 6.1)",
+        )
+        for stage, means in (
+            ("mail", "The mail host refuses MAIL FROM:<>, the null sender of bounces and callouts."),
+            ("rcpt", "The address is refused to the null sender only; a real sender may write to it."),
+        )
+    ),
+    _row(
+        "mail.tls-required",
+        Cause.RFC_NONCOMPLIANT,
+        Side.THEIRS,
+        "The mail host refuses mail without TLS, and TLS could not be had; a public mail host must not require it.",
+        (THEIR_ADMIN, "Accept mail without STARTTLS on a public mail host, or offer a STARTTLS that works."),
+        _EXEMPT,
+        ref="RFC 3207 4",
+    ),
+    _row(
+        "domain.mx-is-address",
+        Cause.RFC_NONCOMPLIANT,
+        Side.DNS,
+        "The MX record names an IP address instead of a host name. Exim and Postfix do not use it.",
+        (
+            THEIR_ADMIN,
+            "Give the mail host a name with an address record, and put that name into the MX record of {domain}.",
+        ),
+        (
+            SUPPORT,
+            "Do not whitelist the relay before this is mended: no bounce can be delivered to {domain}.",
+        ),
+        ref="RFC 5321 5.1, RFC 1035 3.3.9",
+    ),
+]
+
+_POLICY = [
+    _row(
+        f"{stage}.{word}",
+        Cause.POLICY_REFUSAL,
+        Side.OURS if ours else Side.THEIRS,
+        means.replace("{what}", what),
+        *steps,
+        ref=ref,
+    )
+    for stage, what in _STAGES.items()
+    for word, ours, means, steps, ref in (
+        (
+            "refused",
+            False,
+            "The mail host refuses us, whoever the sender is: {what} was refused by policy.",
+            (_SAME_PLACE, _ASK_UNBLOCK, _EXEMPT),
+            "RFC 5321 7.9, 3.1",
+        ),
+        (
+            "blocklisted",
+            True,
+            "The mail host refuses our address because of a blocklist or its reputation; {what} was refused for it.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Look up {local_ip} in the list that the reply names, and ask for its removal there.",
+                ),
+                _SAME_PLACE,
+                _EXEMPT,
+            ),
+            "RFC 5321 7.9, RFC 5782 2",
+        ),
+        (
+            "rdns-required",
+            True,
+            "The mail host wants our address to have a reverse name that fits; {what} was refused for it.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Give {local_ip} a PTR record whose name resolves back to it, and use that name as HELO.",
+                ),
+                _SAME_PLACE,
+                _EXEMPT,
+            ),
+            "RFC 5321 4.1.4, RFC 1912 2.1",
+        ),
+        (
+            "helo-rejected",
+            True,
+            "The mail host does not like our HELO name {helo}; {what} was refused for it.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Use the fully qualified name that the address resolves to: --helo here, primary_hostname or"
+                    " helo_data in Exim, smtp_helo_name in Postfix.",
+                ),
+                _EXEMPT,
+            ),
+            "RFC 5321 4.1.1.1, 4.1.4",
+        ),
+        (
+            "authentication-required",
+            False,
+            "The mail host wants us to log in; {what} was refused for it. Its port takes submission only.",
+            (
+                (
+                    THEIR_ADMIN,
+                    "Take mail for your own domain without authentication on a host that an MX record names.",
+                ),
+                _EXEMPT,
+            ),
+            "RFC 4954 6 (530)",
+        ),
+        (
+            "sender-refused",
+            True,
+            "The mail host refuses the sender address that the probe used; {what} was refused for it.",
+            (
+                (
+                    SUPPORT,
+                    "Probe again without --mail-from (a callout uses <>), or with one that exists and may be"
+                    " sent from here.",
+                ),
+                _EXEMPT,
+            ),
+            "RFC 5321 7.9, RFC 7208 8.4",
+        ),
+    )
+]
+
+_RATE = [
+    _row(
+        f"{stage}.rate-limited",
+        Cause.TEMPORARY,
+        Side.THEIRS,
+        f"The mail host limits how often we may ask; {what} was put off for it.",
+        (SUPPORT, "Wait an hour before the next probe, and probe less often."),
+        _EXEMPT,
+        ref="RFC 5321 3.8, 4.2.1",
+    )
+    for stage, what in _STAGES.items()
+]
+
+_DNS_STEPS = (
+    (
+        SUPPORT,
+        "Probe again with --dns-server and a resolver of another network: the same failure there means that the"
+        " domain's own name servers are broken.",
+    ),
+    (THEIR_ADMIN, "Mend the name servers of {domain}; every mail server that looks it up is told the same."),
+)
+_DNS = [
+    _row(
+        f"dns.{word}",
+        Cause.DNS_FAILURE,
+        side,
+        means,
+        *(steps or _DNS_STEPS),
+        ref=ref,
+    )
+    for word, side, means, steps, ref in (
+        (
+            "servfail",
+            Side.DNS,
+            "The resolver answers that it failed (SERVFAIL): broken delegation, DNSSEC or name servers.",
+            (),
+            "RFC 1035 4.1.1, RFC 5321 5.1",
+        ),
+        (
+            "refused",
+            Side.OURS,
+            "The resolver refuses to answer us.",
+            ((OUR_ADMIN, "Use a resolver that serves this host: /etc/resolv.conf, or --dns-server here."),),
+            "RFC 1035 4.1.1",
+        ),
+        (
+            "timeout",
+            Side.DNS,
+            "No resolver answered in time.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Check that the resolvers in /etc/resolv.conf run and that port 53 (UDP and TCP) reaches them.",
+                ),
+                *_DNS_STEPS,
+            ),
+            "RFC 1035 4.2.1, RFC 5321 5.1",
+        ),
+        ("malformed", Side.DNS, "The answers of the DNS cannot be read.", (), "RFC 1035 4.1"),
+        (
+            "lame",
+            Side.DNS,
+            "The name server answers without knowing the domain (lame delegation).",
+            (),
+            "RFC 1912 2.8",
+        ),
+        ("other-rcode", Side.DNS, "The resolver answers with an error code of its own.", (), "RFC 6895 2.3"),
+        (
+            "cname-loop",
+            Side.DNS,
+            "The alias of the domain leads in a circle or too far.",
+            ((THEIR_ADMIN, "Let the CNAME of {domain} end at a name with MX records."),),
+            "RFC 1034 3.6.2, 5.2.2",
+        ),
+        (
+            "unreachable",
+            Side.OURS,
+            "No resolver can be reached from this host.",
+            ((OUR_ADMIN, "Check the network of this host and the addresses in /etc/resolv.conf."),),
+            "RFC 1035 4.2.1",
+        ),
+        (
+            "exchanges-failed",
+            Side.DNS,
+            "The MX records are known, but the addresses of the mail hosts cannot be looked up.",
+            (),
+            "RFC 5321 5.1",
+        ),
+    )
+]
+
+REASONS: dict[str, ReasonRow] = {
+    row.word: row
+    for row in (
+        *_EXISTS,
+        *_MISSING,
+        *_CANNOT_TELL,
+        *_TEMPORARY,
+        *_RATE,
+        *_FIREWALL,
+        *_UNREACHABLE,
+        *_NONCOMPLIANT,
+        *_POLICY,
+        *_DNS,
+    )
+}
+"""Every reason by its word."""
+
+CAUSES: dict[Cause, tuple[int, str]] = {
+    Cause.SENDER_EXISTS: (0, "The callout is accepted: the mail host takes mail for this address."),
+    Cause.MISSING_SENDER: (
+        1,
+        "The mailbox or the domain does not take mail; the refusal of your mail server is right.",
+    ),
+    Cause.INCONCLUSIVE: (
+        3,
+        "It cannot be told, or the fault is ours; the next step names the single test that would tell.",
+    ),
+    Cause.TEMPORARY: (4, "The mail host asks to come back: greylisting, a rate limit, busy."),
+    Cause.FIREWALL_TIMEOUT: (
+        5,
+        "Packets vanish: a connection, greeting or reply never comes within the limit.",
+    ),
+    Cause.UNREACHABLE: (6, "The network or the host answers that it will not connect."),
+    Cause.RFC_NONCOMPLIANT: (7, "The mail host breaks RFC 2821/5321 in a way that defeats verification."),
+    Cause.POLICY_REFUSAL: (
+        8,
+        "The mail host refuses us, whoever the sender is: blocklist, reputation, reverse DNS, HELO.",
+    ),
+    Cause.DNS_FAILURE: (9, "The DNS gives no usable answer. This never means that the sender is missing."),
+}
+"""Exit code and meaning of each cause."""
+
+WORST_FIRST = (3, 9, 5, 6, 7, 8, 4, 1, 0)
+"""Order of exit codes when several addresses are probed: the worst one is given."""

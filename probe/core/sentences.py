@@ -1,0 +1,45 @@
+"""The values that a sentence about a host may hold, and how a peer's words are quoted in it."""
+
+from __future__ import annotations
+
+from probe.core.facts import Grounds
+from probe.core.model import Evidence, HostEvidence
+
+MAX_QUOTE = 200
+"""Characters of a peer's words that a sentence quotes; the whole reply is in the evidence."""
+
+
+def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | None) -> dict[str, str]:
+    """Give every field that a sentence of `rules.py` or `reasons.py` may name, as text."""
+    options, address = evidence.options, evidence.address
+    connect = grounds.connect if grounds else None
+    local_ip = (connect.local_ip if connect else None) or options.source or "this host"
+    reply = grounds.reply if grounds else None
+    return {
+        "mailbox": address.mailbox,
+        "domain": address.domain,
+        "host": host.name if host else address.domain,
+        "ip": host.ip if host else "the mail host",
+        "port": str(host.port if host else options.port),
+        "seconds": seconds_text(grounds.seconds if grounds else 0.0),
+        "reply": f'"{quote(" / ".join(reply.lines))}"' if reply else "nothing",
+        "errno": (grounds.errno_name if grounds else None) or "no detail",
+        "local_ip": local_ip,
+        "helo": options.helo,
+        "mail_from": options.mail_from,
+    }
+
+
+def fill(sentence: str, fields: dict[str, str]) -> str:
+    """Put the fields into a sentence of ours. Braces inside a field stay what they are."""
+    return sentence.format_map(fields)
+
+
+def quote(text: str) -> str:
+    """Shorten a peer's words for a sentence; what they hold is made safe by the views."""
+    return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 3] + "..."
+
+
+def seconds_text(seconds: float) -> str:
+    """Give a duration for people: 10, 2.5, 0.3."""
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}".removesuffix(".0")

@@ -1,0 +1,167 @@
+"""Requirements of RFC 2821 and 5321 that the peer broke in what we saw.
+
+A table of requirements, and the pure functions that find them in the evidence. Only what the normal
+conversation shows; what defeats verification also shows as the cause, the rest is listed for the other
+postmaster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from probe.core.conversation import in_step
+from probe.core.facts import Ended, Real, code_class, host_facts
+from probe.core.model import (
+    About,
+    Evidence,
+    Exchange,
+    ExchangeOutcome,
+    HostEvidence,
+    Oddity,
+    Session,
+    Severity,
+    Stage,
+    Violation,
+)
+from probe.core.route import ExchangeKind, Route
+
+
+class Requirement(Struct, frozen=True):
+    """One requirement: its sections in RFC 2821 and 5321 (or the RFC that holds it) and what breaking it costs."""
+
+    id: str
+    section_2821: str | None
+    section_5321: str | None
+    severity: Severity
+    says: str
+
+
+_DEFEATS, _RISKY, _COSMETIC = Severity.DEFEATS, Severity.RISKY, Severity.COSMETIC
+
+REQUIREMENTS: dict[str, Requirement] = {
+    row.id: row
+    for row in (
+        Requirement("null-sender", "4.1.1.2, 6.1 (RFC 1123 5.2.9)", "4.5.5, 6.1", _DEFEATS,
+                    "The null sender <> must be accepted."),
+        Requirement("greeting", "3.1, 4.3.2", "3.1, 4.3.2", _DEFEATS, "A server opens with 220, or refuses with 554."),
+        Requirement("reply-form", "4.2, 4.2.1", "4.2, 4.2.1", _DEFEATS,
+                    "A reply is three digits, a space or hyphen, and text."),
+        Requirement("reply-codes", "4.2.1", "4.2.1", _RISKY, "Every line of a reply carries the same code."),
+        Requirement("reply-digits", "4.2.1, 4.3.2", "4.2, 4.2.1", _RISKY, "The first digit of a reply code is 2 to 5."),
+        Requirement("one-reply", "4.2", "4.2", _RISKY, "Every command has exactly one reply."),
+        Requirement("stays-open", "3.9", "3.8", _DEFEATS, "A server closes only after QUIT, or after it said 421."),
+        Requirement("crlf", "2.3.7", "2.3.8", _COSMETIC, "Lines end with CR LF and nothing else."),
+        Requirement("line-length", "4.5.3.1", "4.5.3.1.5", _COSMETIC, "A reply line has at most 512 octets."),
+        Requirement("ascii", "4.2", "4.2", _COSMETIC, "Reply text is printable ASCII."),
+        Requirement("ehlo", "4.5.1, 4.1.1.1", "4.5.1, 4.1.1.1", _COSMETIC, "EHLO must be supported."),
+        Requirement("tls-optional", "RFC 3207 4", "RFC 3207 4", _DEFEATS,
+                    "A public mail host must not require STARTTLS."),
+        Requirement("starttls-works", "RFC 3207 4.1", "RFC 3207 4.1", _RISKY, "STARTTLS that is offered works."),
+        Requirement("quit-reply", "4.1.1.10", "4.1.1.10", _COSMETIC, "QUIT is answered with 221."),
+        Requirement("mx-is-name", "5, 3.6", "5.1", _DEFEATS, "MX data is a host name, never an IP address."),
+        Requirement("mx-not-alias", "3.6, 5 (RFC 2181 10.3)", "5.1", _COSMETIC,
+                    "The host that an MX record names is no alias (CNAME)."),
+        Requirement("mx-resolves", "5", "5.1", _RISKY, "The host that an MX record names has an address."),
+        Requirement("null-mx-alone", "RFC 7505 3", "RFC 7505 3", _RISKY, "A null MX stands alone."),
+    )
+}  # fmt: skip
+"""Every requirement that the normal conversation can show, by its id."""
+
+_ODDITIES: tuple[tuple[Oddity, str], ...] = (
+    (Oddity.NO_CODE, "reply-form"),
+    (Oddity.NO_SEPARATOR, "reply-form"),
+    (Oddity.UNTERMINATED, "reply-form"),
+    (Oddity.TOO_LONG, "reply-form"),
+    (Oddity.MIXED_CODES, "reply-codes"),
+    (Oddity.BAD_CODE, "reply-digits"),
+    (Oddity.BARE_LF, "crlf"),
+    (Oddity.LONG_LINE, "line-length"),
+    (Oddity.EIGHT_BIT, "ascii"),
+    (Oddity.CONTROL, "ascii"),
+)
+
+
+def find(evidence: Evidence, route: Route) -> tuple[Violation, ...]:
+    """List what was broken, each once per host name and requirement, in the order it was seen."""
+    found: dict[tuple[str, str | None], Violation] = {}
+    for identifier, host, saw in (*_domain(route), *_hosts(evidence)):
+        row = REQUIREMENTS[identifier]
+        found.setdefault(
+            (identifier, host),
+            Violation(row.id, row.section_2821, row.section_5321, row.severity, host, saw),
+        )
+    return tuple(found.values())
+
+
+def _domain(route: Route) -> Iterator[tuple[str, str | None, str]]:
+    if route.null_mx_beside_others:
+        yield "null-mx-alone", None, "a null MX beside other MX records"
+    for exchange in route.exchanges:
+        if exchange.kind is ExchangeKind.LITERAL:
+            yield "mx-is-name", exchange.name, f"MX data {exchange.name}"
+        if exchange.cname is not None:
+            yield "mx-not-alias", exchange.name, f"{exchange.name} is an alias of {exchange.cname}"
+        if exchange.dangling:
+            yield "mx-resolves", exchange.name, f"{exchange.name} has no address"
+
+
+def _hosts(evidence: Evidence) -> Iterator[tuple[str, str | None, str]]:
+    for host in evidence.hosts:
+        for session in host.sessions:
+            for identifier, saw in _session(session):
+                yield identifier, host.name, saw
+        yield from ((identifier, host.name, saw) for identifier, saw in _decided(host, evidence))
+
+
+def _decided(host: HostEvidence, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    facts, grounds = host_facts(host, evidence.options)
+    saw = _quote(grounds.reply.lines[-1]) if grounds.reply and grounds.reply.lines else ""
+    if facts.ended is Ended.REFUSED and not evidence.options.mail_from:
+        at_mail = grounds.stage is Stage.MAIL and facts.real in {
+            Real.ACCEPTED,
+            Real.MAIL_ACCEPTED,
+            Real.RCPT_REFUSED,
+            Real.RCPT_MISSING,
+        }
+        at_rcpt = grounds.stage is Stage.RCPT and facts.real is Real.ACCEPTED
+        if at_mail or at_rcpt or facts.about is About.NULL_SENDER:
+            yield "null-sender", f"{saw} to MAIL FROM:<>" if at_mail else saw
+    if facts.about is About.TLS and grounds.stage in {Stage.MAIL, Stage.RCPT}:
+        yield "tls-optional", saw
+
+
+def _session(session: Session) -> Iterator[tuple[str, str]]:
+    for exchange in session.exchanges:
+        yield from _exchange(exchange)
+    if in_step(session) is False or any(exchange.stage is Stage.EXTRA for exchange in session.exchanges):
+        yield "one-reply", "more replies than commands"
+    if session.tls is not None and not session.tls.ok:
+        yield "starttls-works", _quote(session.tls.error or "the handshake failed")
+
+
+def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    reply = exchange.reply
+    if reply is not None:
+        for oddity, identifier in _ODDITIES:
+            if oddity in reply.oddities:
+                yield identifier, f"{oddity.value} in {_quote(reply.lines[-1] if reply.lines else '')}"
+        if exchange.stage is Stage.BANNER and reply.code not in {220, 421, 450, 521, 554}:
+            yield "greeting", f"greeting {_quote(reply.lines[0] if reply.lines else '')}"
+        if exchange.stage is Stage.EHLO and code_class(reply) is Ended.REFUSED:
+            yield "ehlo", _quote(reply.lines[-1])
+        if exchange.stage is Stage.QUIT and exchange.outcome is ExchangeOutcome.REPLY and reply.code != 221:
+            yield "quit-reply", _quote(reply.lines[-1] if reply.lines else "")
+    hung_up = exchange.outcome in {ExchangeOutcome.CLOSED, ExchangeOutcome.RESET}
+    if hung_up and exchange.stage not in {Stage.QUIT, Stage.EXTRA}:
+        at = (
+            "before the greeting"
+            if exchange.stage is Stage.BANNER
+            else f"after {exchange.stage.value.upper()}"
+        )
+        yield "stays-open", f"{exchange.outcome.value} {at}"
+
+
+def _quote(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "..."

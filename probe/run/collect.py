@@ -1,0 +1,347 @@
+"""One address -> its evidence: which question, which mail host, when, and when it is enough.
+
+This is the only place that decides about time. It asks what `route` names, starts the mail hosts in the
+order that a mail server would ask them, and stops when the answer is definite, when nothing is left, or when
+the overall limit or the user ends it. Whatever happens, it hands back what was seen.
+
+A host is started when no earlier one holds it up any longer: one that has not connected holds it up for
+`stagger` seconds (RFC 8305), one that has for `patience` seconds, one that has failed not at all. So a dead
+host costs a fraction of a second and a slow one is still heard out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from msgspec import Struct
+
+from probe.core.classify import TOOL, definite
+from probe.core.conversation import Plan, follow_up
+from probe.core.model import (
+    EVIDENCE_SCHEMA,
+    Address,
+    AddressForm,
+    Cause,
+    DnsAnswer,
+    DnsOutcome,
+    Evidence,
+    HeloSource,
+    HostEvidence,
+    Options,
+    Purpose,
+    Session,
+    Skip,
+    TlsMode,
+)
+from probe.core.route import Question, Route, Target, route
+from probe.settings import Settings
+
+LOOKUP_GRACE = 1.0
+"""How long the first known mail host waits for look-ups that may yet name a more preferred one."""
+SILENCE = 1.05
+"""A host that is still connecting when another one has given the answer is watched until its first SYN has
+gone unanswered for this long: the kernel repeats it after one second, so "silent" then means two packets."""
+MAX_SESSIONS = 3
+"""Connections to one mail host address: the callout, in clear after a failed handshake, with a real sender."""
+
+
+class Resolver(Protocol):
+    """Looks one question up. A failure is a value."""
+
+    async def ask(self, name: str, rdtype: str) -> DnsAnswer:
+        """Ask for the records of `rdtype` ("MX", "A", "AAAA") at `name`."""
+
+
+class Call(Protocol):
+    """One connection to one mail host address."""
+
+    connected: asyncio.Event
+
+    async def run(self) -> Session:
+        """Hold the conversation to its end."""
+
+    def session(self) -> Session:
+        """Give what is known so far, at any moment."""
+
+
+class Backends(Struct, frozen=True):
+    """What the collection works with: the network, or a replay of it."""
+
+    resolver: Resolver
+    call: Callable[[Target, Plan, int], Call]
+    clock: Callable[[], float]
+    turn: Callable[[str], AbstractAsyncContextManager[None]]
+
+
+class HostProbe:
+    """One mail host address while it is being talked to."""
+
+    def __init__(self, target: Target, collection: Collection) -> None:
+        self.target = target
+        self.started = collection.clock()
+        self.sessions: list[Session] = []
+        self.stopped: Skip | None = None
+        self._collection = collection
+        self._call: Call | None = None
+        self._connected_at: float | None = None
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        plan: Plan | None = self._collection.plan()
+        async with self._collection.backends.turn(self.target.ip):
+            self.started = self._collection.clock()
+            while plan is not None and len(self.sessions) < MAX_SESSIONS:
+                self._call = self._collection.backends.call(self.target, plan, self._collection.settings.port)
+                session = await self._call.run()
+                self._call = None
+                self.sessions.append(session)
+                plan = follow_up(plan, session)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection stands or stood."""
+        return bool(self.sessions) or (self._call is not None and self._call.connected.is_set())
+
+    def outranks(self, other: HostProbe) -> bool:
+        """Whether a mail server would believe this host, which is talking already, rather than the other."""
+        return self.connected and (self.target.preference or 0) <= (other.target.preference or 0)
+
+    def holds_until(self) -> float:
+        """Give the time until which this host holds up the next one."""
+        if self.task.done():
+            return 0.0
+        if not self.connected:
+            return self.started + self._collection.settings.stagger
+        if self._connected_at is None:
+            self._connected_at = self._collection.clock()
+        return self._connected_at + self._collection.settings.patience
+
+    def evidence(self) -> HostEvidence:
+        """Give what was seen of this host, finished or not."""
+        sessions = tuple(self.sessions)
+        if self._call is not None:
+            sessions += (self._call.session(),)
+        return _host(self.target, self._collection.settings.port, self.stopped, sessions)
+
+
+class Collection:
+    """The live state of one collection."""
+
+    def __init__(
+        self, address: Address, settings: Settings, backends: Backends, *, helo: str | None, seed: int
+    ) -> None:
+        self.address = address
+        self.settings = settings
+        self.backends = backends
+        self.clock = backends.clock
+        self._helo = helo
+        self._seed = seed
+        self._answers: list[DnsAnswer] = []
+        self._asking: dict[Question, tuple[asyncio.Task[DnsAnswer], float]] = {}
+        self._probes: dict[str, HostProbe] = {}
+        self._first_target: float | None = None
+        self._interrupted = False
+        self._cut_short = False
+
+    async def run(self, began: str) -> Evidence:
+        """Collect until it is enough. Being cancelled ends it early, and the evidence says so."""
+        try:
+            async with asyncio.timeout(max(0.0, self.settings.timeout - self.clock())):
+                await self._work()
+        except TimeoutError:
+            self._cut_short = True
+        except asyncio.CancelledError:
+            self._interrupted = True
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()  # what follows is short, and its own time-outs must work
+        self._drop_questions()
+        await self._stop(tuple(self._probes.values()))
+        return self._evidence(began)
+
+    async def _work(self) -> None:
+        while True:
+            self._take_answers()
+            way = self._route()
+            for question in way.questions:
+                if question not in self._asking:
+                    task = asyncio.create_task(self.backends.resolver.ask(question.name, question.type))
+                    self._asking[question] = (task, self.clock())
+            wake = self._start_next(way.targets)
+            if await self._definite():
+                return
+            running: set[asyncio.Task[None] | asyncio.Task[DnsAnswer]] = {probe.task for probe in self._probes.values() if not probe.task.done()}
+            running |= {task for task, _ in self._asking.values()}
+            if not running and wake is None:
+                return
+            limit = None if wake is None else max(0.0, wake - self.clock())
+            if running:
+                await asyncio.wait(running, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            elif limit:
+                await asyncio.sleep(limit)
+
+    def _take_answers(self) -> None:
+        for question, (task, _) in tuple(self._asking.items()):
+            if task.done():
+                del self._asking[question]
+                self._answers.append(task.result())
+
+    def _route(self) -> Route:
+        return route(
+            self.address,
+            tuple(self._answers),
+            seed=self._seed,
+            families=self.settings.families,
+            allow_private=self.settings.allow_private,
+        )
+
+    def _start_next(self, targets: tuple[Target, ...]) -> float | None:
+        """Start the host whose turn it is; give the time at which to look again, None when none is left."""
+        waiting = [t for t in targets if t.skipped is None and t.ip not in self._probes]
+        if not waiting:
+            return None
+        now = self.clock()
+        if self._first_target is None:
+            self._first_target = now
+        hold = max((probe.holds_until() for probe in self._probes.values()), default=0.0)
+        if self._asking and not self._probes:
+            hold = max(hold, self._first_target + LOOKUP_GRACE)
+        if now < hold:
+            return hold
+        self._probes[waiting[0].ip] = HostProbe(waiting[0], self)
+        return now if len(waiting) > 1 else None
+
+    async def _definite(self) -> bool:
+        """Whether the answer is known; then the other hosts are heard out or stopped as they deserve."""
+        if self.settings.all_hosts:
+            return False
+        options = self._options()
+        for probe in self._probes.values():
+            if not probe.task.done():
+                continue
+            found = definite(probe.evidence(), options)
+            if found is None:
+                continue
+            others = [other for other in self._probes.values() if not other.task.done()]
+            if found is Cause.MISSING_SENDER and any(other.outranks(probe) for other in others):
+                return False  # a better host that is already talking may know better than this one
+            await self._watch_silent(others)
+            for other in others:
+                other.stopped = Skip.DEFINITE
+            await self._stop(tuple(others))
+            return True
+        return False
+
+    async def _watch_silent(self, others: list[HostProbe]) -> None:
+        silent = [other for other in others if not other.connected]
+        if not silent:
+            return
+        until = max(other.started for other in silent) + SILENCE
+        if (left := until - self.clock()) > 0:
+            await asyncio.wait([other.task for other in silent], timeout=left)
+
+    @staticmethod
+    async def _stop(probes: tuple[HostProbe, ...]) -> None:
+        tasks = [probe.task for probe in probes if not probe.task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _drop_questions(self) -> None:
+        """Turn look-ups that did not finish into answers that say so."""
+        now = self.clock()
+        for question, (task, asked) in self._asking.items():
+            if task.done() and not task.cancelled():
+                self._answers.append(task.result())
+                continue
+            task.cancel()
+            self._answers.append(
+                DnsAnswer(
+                    question.name, question.type, asked, now, DnsOutcome.CUT_SHORT, None, False, (), None, ()
+                )
+            )
+        self._asking.clear()
+
+    def plan(self) -> Plan:
+        """Give the callout that every host of this address gets."""
+        settings, address = self.settings, self.address
+        local = f"probe-{self._seed:08x}"
+        return Plan(
+            purpose=Purpose.CALLOUT,
+            helo=self._helo,
+            mail_from=settings.mail_from,
+            rcpt=address.mailbox,
+            real_sender=None,
+            test_real=not settings.mail_from,
+            random_rcpt=f"{local}@{address.domain}" if settings.catch_all else None,
+            tls=settings.tls,
+            offer_tls=settings.tls is not TlsMode.NEVER,
+            utf8=AddressForm.UTF8 in address.forms,
+            banner_timeout=settings.reply_timeout,
+            reply_timeout=settings.reply_timeout,
+            quit_timeout=settings.quit_timeout,
+        )
+
+    def _options(self) -> Options:
+        settings = self.settings
+        if settings.helo:
+            source = HeloSource.OPTION
+        else:
+            source = HeloSource.HOST if self._helo else HeloSource.LITERAL
+        return Options(
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            reply_timeout=settings.reply_timeout,
+            quit_timeout=settings.quit_timeout,
+            dns_timeout=settings.dns_timeout,
+            stagger=settings.stagger,
+            port=settings.port,
+            helo=self._helo or "",
+            helo_source=source,
+            mail_from=settings.mail_from,
+            families=settings.families,
+            source=settings.source,
+            tls=settings.tls,
+            catch_all=settings.catch_all,
+            all_hosts=settings.all_hosts,
+            allow_private=settings.allow_private,
+            dns_servers=settings.dns_servers,
+        )
+
+    def _evidence(self, began: str) -> Evidence:
+        hosts = []
+        ended_early = Skip.CUT_SHORT if self._cut_short or self._interrupted else Skip.DEFINITE
+        for target in self._route().targets:
+            probe = self._probes.get(target.ip)
+            if probe is not None:
+                hosts.append(probe.evidence())
+            else:
+                hosts.append(_host(target, self.settings.port, target.skipped or ended_early, ()))
+        return Evidence(
+            schema=EVIDENCE_SCHEMA,
+            tool=TOOL,
+            began=began,
+            seed=self._seed,
+            address=self.address,
+            options=self._options(),
+            dns=tuple(self._answers),
+            hosts=tuple(hosts),
+            ended=self.clock(),
+            interrupted=self._interrupted,
+            cut_short=self._cut_short,
+        )
+
+
+def _host(target: Target, port: int, skipped: Skip | None, sessions: tuple[Session, ...]) -> HostEvidence:
+    return HostEvidence(
+        name=target.name,
+        ip=target.ip,
+        port=port,
+        preference=target.preference,
+        origin=target.origin,
+        scope=target.scope,
+        skipped=skipped,
+        sessions=sessions,
+    )

@@ -1,0 +1,121 @@
+"""Timeouts, limits and choices of a run, as one frozen value.
+
+Every limit says why it is what it is. Times are seconds. `Settings` is what a front end hands to
+`probe.run.collect`; it raises `SettingsError`, one line that names the option and the mend, when a value
+cannot be used. Nothing here reads the environment, a file or a clock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from msgspec import Struct
+
+from probe.core.endpoint import parse_endpoint
+from probe.core.model import TlsMode
+
+# Fixed limits, with their reasons.
+QUIT_TIMEOUT = 1.0
+"""Exim waits one second for the reply to QUIT; the verdict never depends on it."""
+DNS_TRY_TIMEOUT = 2.5
+"""One try of one server. A busy resolver that recurses answers within two seconds or not at all."""
+DNS_TRIES = 2
+"""Rounds over the list of servers, as the C library's resolver makes them."""
+DNS_TIMEOUT = 10.0
+"""All tries of one question."""
+STAGGER = 0.2
+"""Head start of a mail host before the next one is tried too. RFC 8305 5 says 100 ms to 2 s, 250 ms by
+default; a little less keeps the eighth address of a domain within three seconds."""
+PATIENCE = 5.0
+"""A connected mail host that has not answered within this no longer holds up the next one."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text is one line that names it and the mend."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the user chose; the defaults are those of `--help`."""
+
+    timeout: float = 60.0
+    connect_timeout: float = 10.0
+    reply_timeout: float = 30.0
+    helo: str | None = None
+    mail_from: str = ""
+    port: int = 25
+    families: tuple[int, ...] = (4, 6)
+    source: str | None = None
+    dns_servers: tuple[str, ...] = ()
+    tls: TlsMode = TlsMode.AUTO
+    catch_all: bool = False
+    all_hosts: bool = False
+    allow_private: bool = False
+    seed: int | None = None
+
+    quit_timeout: float = QUIT_TIMEOUT
+    dns_timeout: float = DNS_TIMEOUT
+    dns_try_timeout: float = DNS_TRY_TIMEOUT
+    stagger: float = STAGGER
+    patience: float = PATIENCE
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, each with its own sentence."""
+        for option, value in (
+            ("--timeout", self.timeout),
+            ("--connect-timeout", self.connect_timeout),
+            ("--reply-timeout", self.reply_timeout),
+        ):
+            if not 0 < value <= 3600:
+                raise SettingsError(f"{option}: {value:g} is not a time; give seconds above 0, up to 3600")
+        if not 0 < self.port < 65536:
+            raise SettingsError(f"--port: {self.port} is not a TCP port; give 1 to 65535 (mail hosts use 25)")
+        if self.helo is not None:
+            check_helo(self.helo)
+        if self.source is not None:
+            self._check_source(self.source)
+        for server in self.dns_servers:
+            parse_server(server)
+
+    def _check_source(self, source: str) -> None:
+        try:
+            family = ipaddress.ip_address(source).version
+        except ValueError:
+            raise SettingsError(
+                f"--source: {source!r} is not an IP address; give one that this host owns"
+            ) from None
+        if family not in self.families:
+            raise SettingsError(f"--source: {source} is IPv{family}, which -{self.families[0]} rules out")
+
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\.?", re.ASCII)
+
+
+def check_helo(name: str) -> None:
+    """Refuse a HELO argument that is no fully qualified name and no address literal (RFC 5321 4.1.4)."""
+    if name.startswith("[") and name.endswith("]"):
+        inner = name[1:-1]
+        inner = inner[5:] if inner[:5].lower() == "ipv6:" else inner
+        try:
+            ipaddress.ip_address(inner)
+        except ValueError:
+            raise SettingsError(f"--helo: {name!r} is not an address literal; write [192.0.2.1]") from None
+        return
+    if name.lower().rstrip(".").rsplit(".", 1)[-1] in {"localhost", "localdomain"}:
+        raise SettingsError(
+            f"--helo: {name!r} names no host on the Internet; give the name that this host's IP resolves to"
+        )
+    if len(name) > 255 or not _NAME.fullmatch(name):
+        raise SettingsError(f"--helo: {name!r} is not a fully qualified name; give one like mail.example.com")
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """Read the address and port of a name server, or refuse with the mend."""
+    endpoint = parse_endpoint(text)
+    if endpoint is None:
+        raise SettingsError(
+            f"--dns-server: {text[:60]!r} is no name server; give IP or IP:PORT,"
+            " such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"
+        )
+    return endpoint

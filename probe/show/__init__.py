@@ -1,0 +1,1 @@
+"""Floor 2, views: a report becomes text. Siblings of net, they never import it."""

@@ -1,0 +1,118 @@
+"""Words and numbers that the views share: who has to act, what an outcome is called, how long it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probe.core.model import Cause, ConnectOutcome, MtaOutcome, Severity, Side, Skip, Who
+from probe.show.printable import visible
+
+if TYPE_CHECKING:
+    from probe.core.model import HostEvidence, HostReport, Report, Violation
+
+SIDES = {
+    Side.THEIRS: "theirs: their mail host, or its policy",
+    Side.OURS: "ours: our address, HELO name, network or settings",
+    Side.PATH: "the path: a firewall or a network between us and them",
+    Side.DNS: "the DNS: the domain's name servers, or our resolver",
+    Side.UNKNOWN: "not known yet",
+}
+
+WHO = {
+    Who.SUPPORT: "support",
+    Who.OUR_ADMIN: "our admin",
+    Who.THEIR_ADMIN: "their admin",
+    Who.SENDER: "the sender",
+}
+
+SEVERITIES = {
+    Severity.DEFEATS: "defeats verification",
+    Severity.RISKY: "risky",
+    Severity.COSMETIC: "harmless",
+}
+
+CATCH_ALL = {
+    True: "yes: the host accepts any address of the domain, so acceptance proves no mailbox",
+    False: "no: the host refuses an address that was made up, so acceptance means something",
+}
+
+SKIPS = {
+    Skip.NOT_PUBLIC: "its address is not public",
+    Skip.FAMILY: "its address family was excluded",
+    Skip.DEFINITE: "another host had given a definite answer",
+    Skip.LIMIT: "more hosts than are tried",
+    Skip.CUT_SHORT: "the time was up",
+}
+
+CONNECTS = {
+    ConnectOutcome.CONNECTED: "connected",
+    ConnectOutcome.TIMEOUT: "no answer to the connection attempt",
+    ConnectOutcome.REFUSED: "connection refused",
+    ConnectOutcome.HOST_UNREACHABLE: "host unreachable",
+    ConnectOutcome.NET_UNREACHABLE: "network unreachable",
+    ConnectOutcome.PROHIBITED: "connection prohibited by a router or firewall",
+    ConnectOutcome.RESET: "connection reset",
+    ConnectOutcome.NO_ROUTE: "no route from this host",
+    ConnectOutcome.LOCAL: "this host could not open the connection",
+    ConnectOutcome.CUT_SHORT: "the run ended before an answer",
+}
+
+DOES = {MtaOutcome.ACCEPT: "accepts", MtaOutcome.REJECT: "rejects", MtaOutcome.DEFER: "defers"}
+
+
+def terms(violation: Violation) -> str:
+    """Say which sections a violation breaks and what that costs: `RFC 5321 4.5.5, risky` (not yet safe)."""
+    sections = ((5321, violation.section_5321), (2821, violation.section_2821))
+    parts = [f"RFC {rfc} {section}" for rfc, section in sections if section]
+    return ", ".join([*parts, SEVERITIES[violation.severity]])
+
+
+def seconds(lapse: float) -> str:
+    """Give a lapse in seconds as a person would say it: `20 ms`, `2.5 s`, `10 s`."""
+    if lapse < 0.0005:
+        return "0 s"
+    if lapse < 0.9995:
+        return f"{lapse * 1000:.0f} ms"
+    if lapse < 9.95:
+        return f"{lapse:.1f}".removesuffix(".0") + " s"
+    return f"{lapse:.0f} s" if lapse < 1e6 else f"{lapse:g} s"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Give a number with its noun, in the plural where it belongs: `1 host`, `2 addresses`."""
+    if number == 1:
+        return f"1 {one}"
+    return f"{number} {one + 's' if many is None else many}"
+
+
+def other_forms(report: Report) -> tuple[str, ...]:
+    """Give the address in the forms that were not given: as it is sent, and as a person reads its domain.
+
+    The second is left out when it holds anything that would have to be escaped. Both forms together are
+    what makes a look-alike domain visible.
+    """
+    sent = report.evidence.address
+    forms: list[str] = []
+    for form in (sent.mailbox, f"{sent.local}@{sent.unicode_domain}"):
+        known = [report.address.casefold(), *(known.casefold() for known in forms)]
+        if form.casefold() not in known and visible(form) == form:
+            forms.append(form)
+    return tuple(forms)
+
+
+def decisive(report: Report) -> HostReport | None:
+    """Give the host whose verdict became that of the report; None when no single host carried it."""
+    for host in report.hosts:
+        if host.cause is report.cause and host.reason == report.reason:
+            return host
+    return None
+
+
+def is_untold(report: Report, host: HostEvidence) -> bool:
+    """Tell whether the report has no verdict of its own on a mail host address."""
+    return all((told.name, told.ip) != (host.name, host.ip) for told in report.hosts)
+
+
+def needs_action(report: Report) -> bool:
+    """Tell whether anybody has to act at all: a sender that verifies is nobody's move."""
+    return report.cause is not Cause.SENDER_EXISTS or report.side is not Side.UNKNOWN

@@ -1,0 +1,1 @@
+"""The suites; each folder mirrors one of probe/."""

@@ -1,0 +1,176 @@
+"""The decision table, enumerated: total, no dead row, and the worst error nowhere in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Step, Us
+from probe.core.model import About, Cause
+from probe.core.reasons import CAUSES, REASONS, WORST_FIRST
+from probe.core.rules import HOST_RULES, Rule, decide
+
+FIELDS = {
+    "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "local_ip", "helo", "mail_from",
+}  # fmt: skip
+
+
+COLUMNS: dict[str, tuple[object, ...]] = {
+    "got": tuple(Got),
+    "ended": tuple(Ended),
+    "about": (None, *About),
+    "grip": tuple(Grip),
+    "real": tuple(Real),
+    "step": tuple(Step),
+    "codes": tuple(Codes),
+    "us": tuple(Us),
+}
+
+
+def rows_of(rule: Rule) -> Iterator[Facts]:
+    """Give every combination of the columns that this rule matches."""
+    allowed = [getattr(rule, name) or values for name, values in COLUMNS.items()]
+    for values in product(*allowed):
+        yield Facts(*values)
+
+
+def row(**columns: object) -> Facts:
+    base: dict[str, object] = {
+        "got": Got.RCPT,
+        "ended": Ended.REFUSED,
+        "about": About.OTHER,
+        "grip": Grip.LOOSE,
+        "real": Real.UNTESTED,
+        "step": Step.IN_STEP,
+        "codes": Codes.ONE_CLASS,
+        "us": Us.NULL_SENDER,
+    }
+    return Facts(**(base | columns))  # type: ignore[arg-type]  # the columns are checked by the callers' names
+
+
+@pytest.mark.parametrize("rule", HOST_RULES, ids=lambda rule: rule.id)
+def test_every_rule_wins_somewhere(rule: Rule) -> None:
+    """No dead row: some combination of the columns is decided by it, and by no rule above it."""
+    above = HOST_RULES[: HOST_RULES.index(rule)]
+    assert any(not any(other.matches(facts) for other in above) for facts in rows_of(rule))
+
+
+@given(st.builds(Facts, **{name: st.sampled_from(values) for name, values in COLUMNS.items()}))
+@settings(max_examples=2000, deadline=None)
+def test_every_combination_is_decided(facts: Facts) -> None:
+    rule, fired = decide(facts)
+    assert fired[0] == rule.id
+    assert fired[-1] == "no-rule"
+
+
+def test_the_last_rule_is_inconclusive_and_matches_anything() -> None:
+    last = HOST_RULES[-1]
+    assert REASONS[last.reason].cause is Cause.INCONCLUSIVE
+    assert all(getattr(last, column) is None for column in ("got", "ended", "about", "grip", "real", "step", "codes", "us"))
+
+
+def test_ids_are_unique() -> None:
+    ids = [rule.id for rule in HOST_RULES]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("rule", HOST_RULES, ids=lambda rule: rule.id)
+def test_every_rule_has_its_reason_and_a_sentence_that_can_be_filled(rule: Rule) -> None:
+    assert rule.reason in REASONS
+    rule.says.format_map(dict.fromkeys(FIELDS, "x"))
+    assert rule.says.endswith(".")
+
+
+def test_nothing_is_missing_unless_the_peer_named_the_mailbox_or_domain_at_rcpt() -> None:
+    """The worst error, excluded over the whole table and not by example."""
+    allowed = {About.MISSING_MAILBOX, About.DISABLED, About.MISSING_DOMAIN, About.RELAY, About.NO_MAIL_DOMAIN}
+    for rule in HOST_RULES:
+        if REASONS[rule.reason].cause is not Cause.MISSING_SENDER:
+            continue
+        if rule.id == "banner-host-takes-no-mail":  # RFC 7504: the host says it of itself
+            assert rule.about == {About.NO_MAIL_HOST}
+            continue
+        assert rule.ended == {Ended.REFUSED}
+        assert rule.real == {Real.RCPT_MISSING} or (rule.about is not None and rule.about <= allowed)
+        if rule.about is not None and rule.about != {About.NO_MAIL_DOMAIN}:
+            assert rule.grip is not None
+            assert rule.grip <= {Grip.WORDS, Grip.ENHANCED}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [About.POLICY, About.BLOCKLIST, About.RATE, About.GREYLIST, About.RDNS, About.HELO, About.AUTH, About.TLS,
+     About.NULL_SENDER, About.OUR_SENDER, About.TEMPORARY, About.PROTOCOL, About.CONTENT, About.OTHER],
+)  # fmt: skip
+@pytest.mark.parametrize("grip", list(Grip))
+@pytest.mark.parametrize("ended", list(Ended))
+def test_words_that_are_not_about_the_mailbox_never_make_it_missing(about: About, grip: Grip, ended: Ended) -> None:
+    rule, _ = decide(row(about=about, grip=grip, ended=ended))
+    assert REASONS[rule.reason].cause is not Cause.MISSING_SENDER
+
+
+@pytest.mark.parametrize("got", [Got.CONNECT, Got.BANNER, Got.HELO, Got.TLS, Got.MAIL])
+@pytest.mark.parametrize("about", [About.MISSING_MAILBOX, About.DISABLED, About.MISSING_DOMAIN, About.RELAY])
+def test_before_rcpt_no_words_make_the_mailbox_missing(got: Got, about: About) -> None:
+    rule, _ = decide(row(got=got, about=about, grip=Grip.WORDS))
+    assert REASONS[rule.reason].cause is not Cause.MISSING_SENDER
+
+
+# Pairs whose order matters: with the rows swapped the case on the right would change its verdict.
+@pytest.mark.parametrize(
+    ("facts", "wins", "also"),
+    [
+        (row(ended=Ended.ACCEPTED, step=Step.OUT_OF_STEP), "rcpt-out-of-step", "rcpt-accepted"),
+        (row(ended=Ended.ACCEPTED, codes=Codes.CONTRADICT), "rcpt-mixed-codes", "rcpt-accepted"),
+        (
+            row(about=About.MISSING_MAILBOX, grip=Grip.WORDS, real=Real.ACCEPTED),
+            "rcpt-null-refused-real-accepted",
+            "rcpt-user-unknown",
+        ),
+        (row(about=About.BLOCKLIST, grip=Grip.WORDS), "rcpt-blocklisted", "rcpt-refused-unread"),
+        (
+            row(got=Got.MAIL, about=About.OTHER, real=Real.ACCEPTED),
+            "mail-null-refused-real-accepted",
+            "mail-refused-unread",
+        ),
+        (row(about=About.TLS, us=Us.TLS_OFF), "tls-needed-but-off", "tls-required-by-peer"),
+    ],
+)
+def test_order_decides_where_two_rules_match(facts: Facts, wins: str, also: str) -> None:
+    rule, fired = decide(facts)
+    assert rule.id == wins
+    assert also in fired
+
+
+def test_causes_have_the_exit_codes_of_the_contract() -> None:
+    assert {str(cause): code for cause, (code, _) in CAUSES.items()} == {
+        "sender-exists": 0,
+        "missing-sender": 1,
+        "inconclusive": 3,
+        "temporary": 4,
+        "firewall-timeout": 5,
+        "unreachable": 6,
+        "rfc-noncompliant": 7,
+        "policy-refusal": 8,
+        "dns-failure": 9,
+    }
+    assert WORST_FIRST == (3, 9, 5, 6, 7, 8, 4, 1, 0)
+    assert set(CAUSES) == set(Cause)
+
+
+@pytest.mark.parametrize("word", sorted(REASONS))
+def test_every_reason_has_meaning_reference_and_steps_that_can_be_filled(word: str) -> None:
+    reason = REASONS[word]
+    assert reason.word == word
+    assert reason.means
+    assert reason.ref
+    assert reason.steps
+    for _, step in reason.steps:
+        step.format_map(dict.fromkeys(FIELDS, "x"))
+    reason.means.format_map(dict.fromkeys(FIELDS, "x"))
+    if reason.cause is Cause.INCONCLUSIVE and not word.startswith("evidence"):
+        assert any("Next test" in step for _, step in reason.steps), "says which single test would tell"

@@ -1,0 +1,1 @@
+"""The lab itself: what a test stands on is tested too."""

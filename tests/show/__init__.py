@@ -1,0 +1,1 @@
+"""Views: what a person, a ticket and a spreadsheet are shown."""

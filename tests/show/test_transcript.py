@@ -1,0 +1,150 @@
+"""The transcript against lines written by hand."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from probe.core.model import (
+    ConnectOutcome,
+    Direction,
+    Evidence,
+    ExchangeOutcome,
+    Oddity,
+    Session,
+    Skip,
+    Stage,
+    Tape,
+    Tls,
+)
+from probe.show import transcript
+from tests.support import make
+
+
+def talk(session: Session, width: int = 80) -> list[str]:
+    ((_, lines),) = transcript.sessions(make.evidence(make.host(session)), width=width)
+    return lines
+
+
+def look_up(evidence: Evidence, width: int = 80) -> list[str]:
+    return transcript.lookups(evidence, width=width)
+
+
+def test_a_refused_connection_names_the_errno() -> None:
+    refused = make.connect(ConnectOutcome.REFUSED, errno=111, errno_name="ECONNREFUSED")
+    assert talk(make.session(connected=refused)) == [
+        "   0.060    +0.020   = connection refused (ECONNREFUSED)",
+    ]
+
+
+def test_silence_says_how_long() -> None:
+    silent = make.exchange(Stage.BANNER, None, sent=0.06, ended=30.06, outcome=ExchangeOutcome.TIMEOUT)
+    assert talk(make.session(silent)) == [
+        "   0.060    +0.020   = connected from 192.0.2.10",
+        "  30.060   +30.000   = banner: no complete reply within 30 s",
+    ]
+
+
+def test_what_came_before_the_close_is_shown_before_it() -> None:
+    closed = make.exchange(
+        Stage.MAIL,
+        "MAIL FROM:<>",
+        "250-2.1.0",
+        sent=0.5,
+        ended=0.7,
+        outcome=ExchangeOutcome.CLOSED,
+        oddities=(Oddity.UNTERMINATED, Oddity.BARE_LF),
+        detail="EOF",
+    )
+    assert talk(make.session(closed))[1:] == [
+        "   0.500             > MAIL FROM:<>",
+        "   0.700    +0.200   < 250-2.1.0",
+        "   0.700             = unusual: unterminated, bare-lf",
+        "   0.700    +0.200   = mail: the peer closed the connection after 200 ms (EOF)",
+    ]
+
+
+def test_lines_after_the_handshake_are_marked_as_secure() -> None:
+    session = make.session(
+        make.exchange(Stage.STARTTLS, "STARTTLS", "220 Go", sent=0.1, ended=0.2),
+        make.exchange(Stage.EHLO, "EHLO probe.example.net", "250 mx1", sent=0.3, ended=0.4),
+        tls=Tls(started=0.2, ended=0.3, ok=True, version="TLSv1.3", cipher="AES256", certificate="x"),
+    )
+    assert talk(session)[1:] == [
+        "   0.100             > STARTTLS",
+        "   0.200    +0.100   < 220 Go",
+        "   0.300    +0.100   = TLS established, TLSv1.3, AES256, certificate not checked",
+        "   0.300            s> EHLO probe.example.net",
+        "   0.400    +0.100  s< 250 mx1",
+    ]
+
+
+def test_a_failed_handshake_is_told_and_the_rest_is_in_clear() -> None:
+    session = make.session(
+        make.exchange(Stage.EHLO, "EHLO a", "250 mx1", sent=0.3, ended=0.4),
+        tls=Tls(started=0.2, ended=0.3, ok=False, error="wrong version number"),
+    )
+    assert talk(session)[1:3] == [
+        "   0.300    +0.100   = TLS failed: wrong version number",
+        "   0.300             > EHLO a",
+    ]
+
+
+def test_an_unasked_reply_has_no_lapse() -> None:
+    unasked = make.exchange(Stage.EXTRA, None, "421 bye", sent=0.1, ended=0.2)
+    assert talk(make.session(unasked))[1:] == ["   0.200             < 421 bye"]
+
+
+def test_a_long_reply_is_counted_and_keeps_its_last_line() -> None:
+    lines = [f"250-{number}" for number in range(99)] + ["250 end"]
+    shown = talk(make.session(make.exchange(Stage.EHLO, "EHLO a", *lines, sent=0.1, ended=0.2)))
+    assert len(shown) == 1 + 1 + 10 + 1 + 1
+    assert shown[-2:] == ["                     < ... 89 more lines ...", "                     < 250 end"]
+
+
+def test_one_line_too_many_is_not_worth_a_count() -> None:
+    lines = [f"250-{number}" for number in range(11)] + ["250 end"]
+    shown = talk(make.session(make.exchange(Stage.EHLO, "EHLO a", *lines)))
+    assert not any("more" in line for line in shown)
+
+
+def test_a_long_line_is_wrapped_under_itself_and_cut_at_512() -> None:
+    shown = talk(make.session(make.exchange(Stage.RCPT, None, "550 " + "word " * 500, sent=0.1, ended=0.2)))
+    assert all(line.startswith(" " * 25 + "word") for line in shown[2:])
+    assert max(map(len, shown)) <= 80
+    assert shown[-1].endswith("...")
+
+
+def test_notes_of_the_tape_stand_at_their_time() -> None:
+    session = make.session(
+        make.exchange(Stage.BANNER, None, "220 mx1", sent=0.06, ended=0.3),
+        tape=(Tape(t=0.2, until=0.2, direction=Direction.NOTE, data="halfway"),),
+        dropped=1,
+    )
+    assert talk(session)[1:] == [
+        "   0.200             = halfway",
+        "   0.300    +0.240   < 220 mx1",
+        "   0.300             = 1 more byte of the peer were counted and not kept",
+    ]
+
+
+def test_a_skipped_host_has_a_title_that_says_why() -> None:
+    evidence = make.evidence(make.host(ip="10.0.0.1", skipped=Skip.NOT_PUBLIC))
+    assert transcript.sessions(evidence, width=80) == [
+        ("mx1.customer.example.com [10.0.0.1] port 25, not asked: its address is not public", [])
+    ]
+
+
+def test_an_answer_names_other_owners_and_counts_the_rest() -> None:
+    many = make.answer("example.com", "A", *["192.0.2.1"] * 25)
+    alias = replace(many.records[0], name="www.example.com", type="CNAME", data="example.com.")
+    shown = look_up(make.evidence(dns=(replace(many, records=(alias, *many.records)),)))
+    assert shown[0] == "   0.000  example.com A: answer, 20 ms, 192.0.2.53:53 udp"
+    assert shown[1] == "          www.example.com CNAME example.com., TTL 300"
+    assert shown[2] == "          A 192.0.2.1, TTL 300"
+    assert shown[-1] == "          ... 6 more records"
+
+
+def test_a_question_that_was_never_sent_has_no_server() -> None:
+    assert look_up(make.evidence(dns=(make.answer(tries=()),))) == [
+        "   0.000  customer.example.com MX: nodata, 20 ms"
+    ]

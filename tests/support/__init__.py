@@ -1,0 +1,1 @@
+"""What the suites share: builders of records, strategies, scripted peers."""
