@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probe.version import __version__
+
 if TYPE_CHECKING:
     from probe.core.classify import judge
     from probe.core.model import Evidence, Report
     from probe.run.engine import probe_sender
     from probe.settings import Settings
 
-__version__ = "0.1.0"
 __all__ = ["Evidence", "Report", "Settings", "__version__", "judge", "probe_sender"]
 
 _HOMES = {

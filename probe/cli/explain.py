@@ -93,7 +93,7 @@ def _explain_word(word: str) -> int:
     raise UsageError(f"{ascii(word)[:80]} is no file, no cause and no reason; {mend}")
 
 
-_GENERAL = {
+GENERAL = {
     "mailbox": "the sender's address",
     "domain": "the sender's domain",
     "host": "the mail host",
@@ -117,14 +117,14 @@ def _reason(row: ReasonRow) -> str:
     lines = [
         f"{row.word}",
         "",
-        f"  {row.means.format_map(_GENERAL)}",
+        f"  {row.means.format_map(GENERAL)}",
         "",
         f"Cause      {row.cause} (exit code {code}): {means}",
         f"Who acts   {row.side}",
         f"Reference  {row.ref}",
         "",
         "Next steps:",
-        *(f"  {n}. {who}: {fill(what, _GENERAL)}" for n, (who, what) in enumerate(row.steps, 1)),
+        *(f"  {n}. {who}: {fill(what, GENERAL)}" for n, (who, what) in enumerate(row.steps, 1)),
     ]
     return "\n".join(lines)
 

@@ -6,8 +6,8 @@ import argparse
 import difflib
 from typing import NoReturn
 
-from probe import __version__
 from probe.cli import UsageError
+from probe.version import __version__
 
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
 

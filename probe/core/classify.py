@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from probe import __version__
 from probe.core import advice, mta, violations
 from probe.core.facts import Codes, Facts, Got, Grounds, Step, catch_all, host_facts
 from probe.core.model import (
@@ -41,6 +40,7 @@ from probe.core.reasons import REASONS, ReasonRow
 from probe.core.route import Route, RouteState, route
 from probe.core.rules import RULES_VERSION, Rule, decide
 from probe.core.sentences import MAX_QUOTE, fill, seconds_text, values
+from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
 """Who judges."""
@@ -349,30 +349,24 @@ def _pointers(item: Judged) -> tuple[str, ...]:
 def _host_report(item: Judged) -> HostReport:
     grounds = item.grounds
     reply = grounds.reply
+    left_out = (
+        REASONS[f"skipped.{item.host.skipped}"] if item.host.skipped and not item.host.sessions else None
+    )
     return HostReport(
         name=item.host.name,
         ip=item.host.ip,
         preference=item.host.preference,
-        cause=item.row.cause if item.tried else Cause.INCONCLUSIVE,
-        reason=item.rule.reason if item.host.skipped is None else f"skipped.{item.host.skipped}",
+        cause=item.row.cause,
+        reason=left_out.word if left_out else item.rule.reason,
         confidence=item.rule.confidence,
         rule=item.rule.id,
         fired=item.fired,
-        says=item.says if item.host.skipped is None else _SKIPPED[item.host.skipped],
+        says=left_out.means if left_out else item.says,
         stage=grounds.stage,
         reply=" ".join(reply.lines)[:MAX_QUOTE] if reply else None,
         reading=grounds.reading,
         transcript_ok=item.facts.step is not Step.OUT_OF_STEP and item.facts.codes is not Codes.CONTRADICT,
     )
-
-
-_SKIPPED: dict[Skip, str] = {
-    Skip.NOT_PUBLIC: "Not tried: the address is not public (--allow-private would).",
-    Skip.FAMILY: "Not tried: -4 or -6 excludes it.",
-    Skip.DEFINITE: "Not needed: another host had given a definite answer.",
-    Skip.LIMIT: "Not tried: the domain has more mail hosts than are tried.",
-    Skip.CUT_SHORT: "Not tried: the run ended before its turn.",
-}
 
 
 def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> tuple[str, ...]:

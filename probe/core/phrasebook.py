@@ -58,10 +58,12 @@ CLASSES = {
     "ip": "#ip #ours",
     "refused": "rejected rejecting blocked denied refused banned prohibited barred forbidden disallowed "
     "blackholed untrusted unwelcome suspicious",
-    "allowed": "allowed authorized authorised permitted accepted accept accepting welcome allow permit trusted",
+    "allowed": "allowed authorized authorised permitted accepted accept accepting welcome "
+    "allow permit trusted",
     "mail": "mail mails email emails message messages",
     "sender": "sender senders from mailfrom originator",
-    "wrong": "invalid bad malformed fake forged faked illegal bogus incorrect improper unacceptable wrong unresolvable",
+    "wrong": "invalid bad malformed fake forged faked illegal bogus incorrect improper "
+    "unacceptable wrong unresolvable",
     "rate": "rate rates frequency limit limits quota throttle volume",
     "closed": "disabled suspended inactive deactivated locked frozen expired closed terminated discontinued "
     "cancelled canceled inactivated",
@@ -79,7 +81,8 @@ TABLE: tuple[Row, ...] = (
         grey/gray list/listed/listing
         liste/lista grise/gris/grigia/cinza
         """,
-        "450 4.2.0 <user@example.com>: Recipient address rejected: Greylisted, see http://postgrey.example.org/",
+        "450 4.2.0 <user@example.com>: Recipient address rejected: Greylisted, see "
+        "http://postgrey.example.org/",
         "Postfix with postgrey",
     ),
     Row(
@@ -114,7 +117,8 @@ TABLE: tuple[Row, ...] = (
         "helo-first",
         About.PROTOCOL,
         """
-        say/send/issue/expecting/expected/need/require/requires/want/missing/without a/an/your? helo/ehlo/hello first?
+        say/send/issue/expecting/expected a/an/your? helo/ehlo/hello first?
+        need/require/requires/want/missing/without a/an/your? helo/ehlo/hello first?
         helo/ehlo/hello or? helo/ehlo/hello? required/first/before/missing/needed
         no helo/ehlo/hello
         mail/rcpt first/before
@@ -307,7 +311,8 @@ TABLE: tuple[Row, ...] = (
         About.AUTH,
         """
         authentication .. required/needed/mandatory/first/necessary
-        require/requires/required/need/needs/must/please/use/without/turn/enable .. authentication/authenticate/authenticated
+        require/requires/required/need/needs .. authentication/authenticate/authenticated
+        must/please/use/without/turn/enable .. authentication/authenticate/authenticated
         must/first/before .. auth/authenticate/login
         auth/authentication/login/authorization first/required/needed
         smtp auth/authentication
@@ -326,8 +331,10 @@ TABLE: tuple[Row, ...] = (
         About.PROTOCOL,
         """
         syntax
-        unrecognized/unrecognised/unknown/invalid/unimplemented/bad/unexpected command/parameter/argument/arguments/option
-        command/parameter/argument/parameters/option .. {not} recognized/recognised/implemented/understood/supported/known
+        unrecognized/unrecognised/unknown command/parameter/argument/arguments/option
+        invalid/unimplemented/bad/unexpected command/parameter/argument/arguments/option
+        command/parameter/argument/parameters/option .. {not} recognized/recognised/implemented
+        command/parameter/argument/parameters/option .. {not} understood/supported/known
         command/parameter unrecognized/unrecognised/unknown/unimplemented/rejected
         {not} implemented
         synchronization/synchronisation/pipelining
@@ -373,22 +380,26 @@ TABLE: tuple[Row, ...] = (
         known spam
         spam source/sender/senders/host/site
         """,
-        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address",
+        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from "
+        "your IP address",
         "Gmail documentation",
     ),
     Row(
         "rate",
         About.RATE,
         """
-        too many/much connections/messages/message/mail/mails/email/emails/recipients/requests/sessions/concurrent
+        too many/much connections/messages/message/mail/mails
+        too many/much email/emails/recipients/requests/sessions/concurrent
         too many/much invalid/unknown/bad/failed/unrecognized rcpt/recipients/users/addresses/attempts
         too many/much simultaneous/different/smtp/from/to/this/attempts/envelopes
         !not {rate} exceeded/exceeds/reached .. connections/messages/hour/minute/recipients
         rate/frequency/throttle/throttling limit/limits/limited/limiting/control/exceeded/exceeds
         throttled/throttling/throttle/ratelimit/ratelimited
-        exceed/exceeds/exceeded/exceeding/reached/over .. rate/frequency/connections/connection/messages/hourly/daily
+        exceed/exceeds/exceeded/exceeding/reached/over .. rate/frequency/connections
+        exceed/exceeds/exceeded/exceeding/reached/over .. connection/messages/hourly/daily
         maximum number of? .. connections/messages/recipients
-        connection/connections/message/messages/sending/receiving/recipient/recipients/sender rate/limit/limits/frequency
+        connection/connections/message/messages rate/limit/limits/frequency
+        sending/receiving/recipient/recipients/sender rate/limit/limits/frequency
         {mail} at a rate
         {not} .. so/as fast/quickly/often/frequently
         slow down
@@ -417,6 +428,20 @@ TABLE: tuple[Row, ...] = (
         """,
         "554 5.7.1 <user@example.com>: Relay access denied",
         "Postfix smtpd, reject_unauth_destination",
+    ),
+    Row(
+        "restricted-recipient",
+        About.POLICY,
+        """
+        allowed/approved/accepted/safe/permitted senders/sender list
+        sender {not} {allowed}/authenticated for/to/by
+        {not} {allowed} .. to .. this/that/the recipient/group/mailbox/list/address
+        only accepts/accept .. from
+        accepts {mail} only from
+        restricted .. senders/recipient/group/internal
+        """,
+        "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; sender not authorized for recipient",
+        "Exchange documentation: the mailbox exists and takes only certain senders",
     ),
     # --- About our sender: one with a name --------------------------------------------------------------------
     Row(
@@ -457,7 +482,8 @@ TABLE: tuple[Row, ...] = (
         "gmail-disabled",
         About.DISABLED,
         "p=disableduser",
-        "550 5.2.1 The email account that you tried to reach is disabled. https://support.google.com/mail/?p=DisabledUser",
+        "550 5.2.1 The email account that you tried to reach is disabled. "
+        "https://support.google.com/mail/?p=DisabledUser",
         "Gmail documentation",
         basis=Basis.KEY,
     ),
@@ -465,7 +491,8 @@ TABLE: tuple[Row, ...] = (
         "gmail-full",
         About.FULL,
         "p=overquotatemp/p=overquotaperm/p=overquota",
-        "452 4.2.2 The recipient's inbox is out of storage space. https://support.google.com/mail/?p=OverQuotaTemp",
+        "452 4.2.2 The recipient's inbox is out of storage space. "
+        "https://support.google.com/mail/?p=OverQuotaTemp",
         "Gmail documentation",
         basis=Basis.KEY,
     ),
@@ -473,7 +500,8 @@ TABLE: tuple[Row, ...] = (
         "gmail-rate",
         About.RATE,
         "p=receivingrate/p=receivingrateperm",
-        "450 4.2.1 The user you are trying to contact is busy. https://support.google.com/mail/?p=ReceivingRate",
+        "450 4.2.1 The user you are trying to contact is busy. "
+        "https://support.google.com/mail/?p=ReceivingRate",
         "Gmail documentation",
         basis=Basis.KEY,
     ),
@@ -482,17 +510,17 @@ TABLE: tuple[Row, ...] = (
         About.MISSING_MAILBOX,
         """
         recipient address rejected access denied .? .. #outlook
-        resolver adr recipientnotfound
-        resolver.adr.recipnotfound/resolver.adr.recipientnotfound
+        recipientnotfound/recipnotfound/exrecipnotfound
         """,
-        "550 5.4.1 Recipient address rejected: Access denied. [AM5EUR02FT012.eop-EUR02.prod.protection.outlook.com]",
+        "550 5.4.1 Recipient address rejected: Access denied. "
+        "[AM5EUR02FT012.eop-EUR02.prod.protection.outlook.com]",
         "Exchange Online, directory-based edge blocking",
         basis=Basis.KEY,
     ),
     Row(
         "gmx-blocked",
         About.BLOCKLIST,
-        "c=bl/c=rbl/c=bip/c=ipbl",
+        "c=bl",
         "554 Transaction failed, see https://postmaster.gmx.net/en/error-messages?ip=192.0.2.1&c=bl",
         "GMX documentation",
         basis=Basis.KEY,
@@ -500,24 +528,10 @@ TABLE: tuple[Row, ...] = (
     Row(
         "gmx-rdns",
         About.RDNS,
-        "c=rdns/c=ptr/c=nordns",
+        "c=rdns",
         "554 Transaction failed, see https://postmaster.web.de/error-messages?ip=192.0.2.1&c=rdns",
         "GMX documentation",
         basis=Basis.KEY,
-    ),
-    Row(
-        "restricted-recipient",
-        About.POLICY,
-        """
-        allowed/approved/accepted/safe/permitted senders/sender list
-        sender {not} {allowed}/authenticated for/to/by
-        {not} {allowed} .. to .. this/that/the recipient/group/mailbox/list/address
-        only accepts/accept .. from
-        accepts {mail} only from
-        restricted .. senders/recipient/group/internal
-        """,
-        "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; sender not authorized for recipient",
-        "Exchange documentation: the mailbox exists and takes only certain senders",
     ),
     Row(
         "host-takes-no-mail",
@@ -555,7 +569,8 @@ TABLE: tuple[Row, ...] = (
         {not} {allowed} {mail} from
         {not} accepting connections/mail/messages/smtp
         administrative/administratively prohibition/prohibited/denied/rejected/blocked
-        banned/dynamic/dialup/residential/infected/compromised/abusive/open .. ip/host/address/sender/network/range/proxy
+        banned/dynamic/dialup/residential .. ip/host/address/sender/network/range/proxy
+        infected/compromised/abusive/open .. ip/host/address/sender/network/range/proxy
         sender address? is? blocked/banned
         suspected spam sender
         sender {refused}
@@ -573,7 +588,8 @@ TABLE: tuple[Row, ...] = (
         "policy",
         About.POLICY,
         """
-        policy/policies reason/reasons/restriction/restrictions/violation/violations/rejection/rejections/reject/refusal/block/blocked
+        policy/policies reason/reasons/restriction/restrictions/violation/violations
+        policy/policies rejection/rejections/reject/refusal/block/blocked
         policy/policies
         violates/violation .. policy
         against our
@@ -588,7 +604,7 @@ TABLE: tuple[Row, ...] = (
         null mx
         nullmx
         """,
-        "556 5.1.10 Recipient address has null MX",
+        "550 5.1.10 Recipient address has a null MX",
         "RFC 7505",
     ),
     # --- About the mailbox ------------------------------------------------------------------------------------------
@@ -612,7 +628,8 @@ TABLE: tuple[Row, ...] = (
         insufficient quota
         {box} .. too large/big
         {box} .. has too/no many/room/space
-        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. pleine/plein/piena/lleno/cheia/voll/uberfullt/saturee/llena/lotada
+        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. pleine/plein/piena/lleno/cheia
+        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. voll/uberfullt/saturee/llena/lotada
         quota .. depasse/superado/superada/uberschritten/excedido/excedida/superata/erreicht
         """,
         "552 5.2.2 <user@example.com>: Mailbox is full",
@@ -644,7 +661,8 @@ TABLE: tuple[Row, ...] = (
         is now? disabled
         konto/postfach/benutzer .. gesperrt/deaktiviert/geschlossen
         compte/boite/utilisateur .. desactive/desactivee/suspendu/suspendue/ferme/bloque/inactif
-        cuenta/buzon/usuario .. deshabilitada/deshabilitado/suspendida/suspendido/desactivada/inactiva/inactivo/bloqueada
+        cuenta/buzon/usuario .. deshabilitada/deshabilitado/suspendida/suspendido
+        cuenta/buzon/usuario .. desactivada/inactiva/inactivo/bloqueada
         conta/caixa/usuario .. desativada/desativado/suspensa/suspenso/bloqueada/inativa/inativo
         casella/utente/account .. disabilitata/disabilitato/sospesa/sospeso/bloccata/disattivata/disattivato
         """,
@@ -698,14 +716,14 @@ TABLE: tuple[Row, ...] = (
         {not} {box} .. {here}/by/with/named/available/called/like/for
         {not} mail? box .. {here}/by/with/named/available/called/for/found
         {not} a? {here}/active {box}
-        {not} a/an/our/one? .. known/valid/active/existing/real/current/legitimate/registered/deliverable {box}/customer/email/username
+        {not} a/an/our/one? .. known/valid/active/existing {box}/customer/email/username
+        {not} a/an/our/one? .. real/current/legitimate/registered/deliverable {box}/customer/email/username
         !sender {box}/email .. {not} .. {here}
         !sender {box}/email .. {not} be? {here}
         {box}/email .. nonexistent/nonexisting/inexistent/nonexistant
         nonexistent/nonexisting/unexisting/nonexistant {box}/email
         {box}/email .. {not} longer
         {box} has/have moved
-        does/do/did/could/can .. {not} .. find .. {box}/email
         unable to find .. {box}/email
         {not} find .. {box}/email
         cannot/can/could not? be? resolved? .. {box}
@@ -741,7 +759,8 @@ TABLE: tuple[Row, ...] = (
         "user-unknown-in-other-tongues",
         About.MISSING_MAILBOX,
         """
-        utilisateur/destinataire/adresse/boite/compte .. inconnu/inconnue/inexistant/inexistante/invalide/introuvable
+        utilisateur/destinataire/adresse/boite/compte .. inconnu/inconnue/inexistant
+        utilisateur/destinataire/adresse/boite/compte .. inexistante/invalide/introuvable
         adresse/boite/compte/utilisateur/destinataire .. existe pas
         nexiste pas/plus
         benutzer/empfanger/postfach/mailbox/adresse/teilnehmer/konto .. unbekannt/ungultig
@@ -749,8 +768,10 @@ TABLE: tuple[Row, ...] = (
         benutzer/empfanger/postfach/mailbox/adresse/konto .. nicht gefunden/bekannt/vorhanden
         existiert nicht
         kein/keine solche/solcher/solches? benutzer/empfanger/postfach/mailbox/adresse
-        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocido/inexistente/desconocida/invalido/invalida
-        usuario/destinatario/buzon/cuenta/direccion/casilla/correo .. no .. existe/encontrado/encontrada/valido/valida
+        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocido/inexistente
+        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocida/invalido/invalida
+        usuario/destinatario/buzon .. no .. existe/encontrado/encontrada/valido/valida
+        cuenta/direccion/casilla/correo .. no .. existe/encontrado/encontrada/valido/valida
         no existe .. usuario/destinatario/buzon/cuenta/direccion/casilla
         usuario/destinatario/caixa/conta/endereco .. desconhecido/inexistente/desconhecida/invalido
         usuario/destinatario/caixa/conta/endereco .. nao .. existe/encontrado/encontrada/cadastrado

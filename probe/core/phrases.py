@@ -25,7 +25,7 @@ from functools import cache
 from typing import NamedTuple
 
 from probe.core.model import About, Basis, Reading, Reply, Stage
-from probe.core.phrasebook import BASIC, CLASSES, DNSBL_LABELS, ENHANCED, TABLE, Row
+from probe.core.phrasebook import BASIC, CLASSES, DNSBL_LABELS, ENHANCED, TABLE
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
 
 TEXT_LIMIT = 4096
@@ -341,7 +341,7 @@ def _add_host(words: list[Word], host: str, raw: str, start: int, ours: tuple[st
     """Add a host name, or the words of a sentence end without a blank behind it (`exist.Please`)."""
     if host in ours:
         words.append(("#ours", start, start + len(host)))
-    elif raw.rpartition(".")[2].istitle():
+    elif (last := raw.rpartition(".")[2]) not in {last.lower(), last.upper()}:
         for part in host.split("."):
             words.extend(((part, start, start + len(part)), (".", start + len(part), start + len(part))))
             start += len(part) + 1

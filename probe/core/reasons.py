@@ -333,6 +333,48 @@ _CANNOT_TELL = [
     ),
 ]
 
+_SKIPPED = [
+    _row(f"skipped.{word}", Cause.INCONCLUSIVE, side, means, (SUPPORT, f"Next test: {test}"), ref=ref)
+    for word, side, means, test, ref in (
+        (
+            "not-public",
+            Side.THEIRS,
+            "This mail host was not talked to: its address is not public.",
+            "if this host is inside that network, probe again with --allow-private.",
+            "RFC 6890",
+        ),
+        (
+            "family",
+            Side.OURS,
+            "This mail host was not talked to: -4 or -6 excludes its address.",
+            "probe again without -4 or -6.",
+            "-4, -6",
+        ),
+        (
+            "definite-answer",
+            Side.UNKNOWN,
+            "This mail host was not needed: another one had given a definite answer.",
+            "probe again with --all-hosts.",
+            "--all-hosts",
+        ),
+        (
+            "limit",
+            Side.THEIRS,
+            "This mail host was not talked to: the domain has more of them than are tried.",
+            "probe the address literal of that host.",
+            "probe/core/route.py",
+        ),
+        (
+            "cut-short",
+            Side.OURS,
+            "This mail host was not talked to: the run ended before its turn.",
+            "probe again with a larger --timeout.",
+            "--timeout",
+        ),
+    )
+]
+"""Reasons of a host that was not tried; they never decide about the address."""
+
 _TEMPORARY = [
     _row(
         "banner.busy",
@@ -818,6 +860,7 @@ REASONS: dict[str, ReasonRow] = {
         *_EXISTS,
         *_MISSING,
         *_CANNOT_TELL,
+        *_SKIPPED,
         *_TEMPORARY,
         *_RATE,
         *_FIREWALL,

@@ -205,7 +205,7 @@ class NameServer:
             response.id ^= 0xFFFF
         limit = 65535 if transport == "tcp" else max(512, query.payload)
         try:
-            return response.to_wire(max_size=limit)
+            return response.to_wire(max_size=limit, want_shuffle=False)
         except dns.exception.TooBig:
             short = dns.message.make_response(query, recursion_available=True)
             short.flags |= dns.flags.TC
@@ -240,7 +240,7 @@ class _Zone:
         owner, ttl, kind, data = line.split(maxsplit=3)
         name = dns.name.from_text(owner).canonicalize()
         rdtype = dns.rdatatype.from_text(kind)
-        rdata = dns.rdata.from_text(_IN, rdtype, data, dns.name.root)
+        rdata = dns.rdata.from_text(_IN, rdtype, data, dns.name.root, relativize=False)
         rrset = self._records.setdefault(name, {}).setdefault(rdtype, dns.rrset.RRset(name, _IN, rdtype))
         rrset.add(rdata, int(ttl))
         # An ancestor of an owner exists too, without records (an empty non-terminal, RFC 8020 2).

@@ -26,7 +26,6 @@ from probe.core.model import (
     AddressForm,
     Cause,
     DnsAnswer,
-    DnsOutcome,
     Evidence,
     HeloSource,
     HostEvidence,
@@ -53,6 +52,9 @@ class Resolver(Protocol):
 
     async def ask(self, name: str, rdtype: str) -> DnsAnswer:
         """Ask for the records of `rdtype` ("MX", "A", "AAAA") at `name`."""
+
+    def answers(self) -> tuple[DnsAnswer, ...]:
+        """Give every question so far, in the order asked; an unfinished one is `cut-short`."""
 
 
 class Call(Protocol):
@@ -140,7 +142,7 @@ class Collection:
         self._helo = helo
         self._seed = seed
         self._answers: list[DnsAnswer] = []
-        self._asking: dict[Question, tuple[asyncio.Task[DnsAnswer], float]] = {}
+        self._asking: dict[Question, asyncio.Task[DnsAnswer]] = {}
         self._probes: dict[str, HostProbe] = {}
         self._first_target: float | None = None
         self._interrupted = False
@@ -157,8 +159,10 @@ class Collection:
             self._interrupted = True
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()  # what follows is short, and its own time-outs must work
-        self._drop_questions()
+        for task in self._asking.values():
+            task.cancel()
         await self._stop(tuple(self._probes.values()))
+        self._answers = list(self.backends.resolver.answers())
         return self._evidence(began)
 
     async def _work(self) -> None:
@@ -167,13 +171,13 @@ class Collection:
             way = self._route()
             for question in way.questions:
                 if question not in self._asking:
-                    task = asyncio.create_task(self.backends.resolver.ask(question.name, question.type))
-                    self._asking[question] = (task, self.clock())
+                    ask = self.backends.resolver.ask(question.name, question.type)
+                    self._asking[question] = asyncio.create_task(ask)
             wake = self._start_next(way.targets)
             if await self._definite():
                 return
             running: set[asyncio.Task[None] | asyncio.Task[DnsAnswer]] = {probe.task for probe in self._probes.values() if not probe.task.done()}
-            running |= {task for task, _ in self._asking.values()}
+            running |= set(self._asking.values())
             if not running and wake is None:
                 return
             limit = None if wake is None else max(0.0, wake - self.clock())
@@ -183,7 +187,7 @@ class Collection:
                 await asyncio.sleep(limit)
 
     def _take_answers(self) -> None:
-        for question, (task, _) in tuple(self._asking.items()):
+        for question, task in tuple(self._asking.items()):
             if task.done():
                 del self._asking[question]
                 self._answers.append(task.result())
@@ -248,21 +252,6 @@ class Collection:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _drop_questions(self) -> None:
-        """Turn look-ups that did not finish into answers that say so."""
-        now = self.clock()
-        for question, (task, asked) in self._asking.items():
-            if task.done() and not task.cancelled():
-                self._answers.append(task.result())
-                continue
-            task.cancel()
-            self._answers.append(
-                DnsAnswer(
-                    question.name, question.type, asked, now, DnsOutcome.CUT_SHORT, None, False, (), None, ()
-                )
-            )
-        self._asking.clear()
 
     def plan(self) -> Plan:
         """Give the callout that every host of this address gets."""

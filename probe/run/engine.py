@@ -56,7 +56,6 @@ class Engine:
         resolver = Resolver(
             self.servers,
             clock=clock,
-            started=zero,
             timeout=settings.dns_timeout,
             try_timeout=settings.dns_try_timeout,
             tries=DNS_TRIES,

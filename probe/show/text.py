@@ -3,7 +3,7 @@
     administrator@customer.example.com: firewall-timeout (probable)
       mx1.customer.example.com [203.0.113.15] did not answer on port 25 within 10 s.
       Why         ...
-      Whose move  the path: a firewall or a network between us and them
+      Whose move  the path (a firewall or a network between us and them)
       Next        1. support: ...
 
 Every string of the report passes `printable` before it is wrapped; colours are laid over it after that.

@@ -34,12 +34,12 @@ _RECORDS = 20
 
 _ENDINGS = {
     ExchangeOutcome.REPLY: "replied",
-    ExchangeOutcome.TIMEOUT: "no complete reply within",
-    ExchangeOutcome.CLOSED: "the peer closed the connection after",
-    ExchangeOutcome.RESET: "the peer reset the connection after",
-    ExchangeOutcome.OVERFLOW: "the reply had no end, given up after",
-    ExchangeOutcome.TLS_FAILED: "the TLS handshake failed after",
-    ExchangeOutcome.CUT_SHORT: "the run ended here after",
+    ExchangeOutcome.TIMEOUT: "no complete reply",
+    ExchangeOutcome.CLOSED: "the peer closed the connection",
+    ExchangeOutcome.RESET: "the peer reset the connection",
+    ExchangeOutcome.OVERFLOW: "the reply had no end and was given up",
+    ExchangeOutcome.TLS_FAILED: "the TLS handshake failed",
+    ExchangeOutcome.CUT_SHORT: "cut short by the end of the run",
 }
 
 
@@ -112,11 +112,15 @@ def _talk(session: Session, width: int) -> list[str]:
     if session.tls is not None:
         events.append(_handshake(session.tls))
     for exchange in session.exchanges:
+        if exchange.stage is Stage.TLS and session.tls is not None:
+            continue  # the handshake, told already
         events += _exchanged(exchange, secure=_is_secure(exchange, session.tls))
+    # What an exchange or the handshake says of an instant, a note of that instant says in other words.
+    told = {event.time for event in events if event.mark == "="}
     events += [
         _Event(entry.t, None, "=", (safe(entry.data, width=_LINE),))
         for entry in session.tape
-        if entry.direction is Direction.NOTE
+        if entry.direction is Direction.NOTE and entry.t not in told
     ]
     events.sort(key=_when)
     if session.dropped:
@@ -165,7 +169,9 @@ def _exchanged(exchange: Exchange, *, secure: bool) -> list[_Event]:
             events.append(_Event(reply.ended, None, "=", (f"unusual: {', '.join(reply.oddities)}",)))
     if exchange.outcome is not ExchangeOutcome.REPLY:
         lapse = exchange.ended - exchange.sent
-        text = f"{exchange.stage}: {_ENDINGS[exchange.outcome]} {seconds(lapse)}"
+        text = f"{exchange.stage}: {_ENDINGS[exchange.outcome]}"
+        # A command that was decided on and never sent took no time.
+        text += f" after {seconds(lapse)}" if lapse >= 0.0005 else ""
         text += f" ({safe(exchange.detail, width=_LINE)})" if exchange.detail else ""
         events.append(_Event(exchange.ended, lapse, "=", (text,)))
     return events

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from probe.core.model import HostEvidence, HostReport, Report, Violation
 
 SIDES = {
-    Side.THEIRS: "theirs: their mail host, or its policy",
-    Side.OURS: "ours: our address, HELO name, network or settings",
-    Side.PATH: "the path: a firewall or a network between us and them",
-    Side.DNS: "the DNS: the domain's name servers, or our resolver",
+    Side.THEIRS: "theirs (their mail host, or its policy)",
+    Side.OURS: "ours (our address, HELO name, network or settings)",
+    Side.PATH: "the path (a firewall or a network between us and them)",
+    Side.DNS: "the DNS (the domain's name servers, or our resolver)",
     Side.UNKNOWN: "not known yet",
 }
 
@@ -32,8 +32,8 @@ SEVERITIES = {
 }
 
 CATCH_ALL = {
-    True: "yes: the host accepts any address of the domain, so acceptance proves no mailbox",
-    False: "no: the host refuses an address that was made up, so acceptance means something",
+    True: "yes, the host accepts any address of the domain, so acceptance proves no mailbox",
+    False: "no, the host refuses an address that was made up, so acceptance means something",
 }
 
 SKIPS = {

@@ -34,8 +34,8 @@ def test_a_ticket_from_top_to_bottom() -> None:
         `mx1.customer.example.com [203.0.113.15]` refused the connection.
 
         - Reason: `connect.refused`
-        - Whose move: theirs: their mail host, or its policy
-        - Catch-all: no: the host refuses an address that was made up, so acceptance means something
+        - Whose move: theirs (their mail host, or its policy)
+        - Catch-all: no, the host refuses an address that was made up, so acceptance means something
 
         ### Why
 

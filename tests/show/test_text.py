@@ -33,7 +33,7 @@ def test_a_firewall_is_told_in_about_ten_lines() -> None:
         administrator@customer.example.com: firewall-timeout (probable)
           mx1.customer.example.com [203.0.113.15] did not answer on port 25 within 10 s.
           Why         Every SYN to 203.0.113.15 stayed unanswered for 10 s.
-          Whose move  the path: a firewall or a network between us and them
+          Whose move  the path (a firewall or a network between us and them)
           Next        our admin: Try the same from another network.
           Effect now  Exim defers: 451 Could not complete sender verify callout
                       Postfix defers: 450 4.1.7 Sender address rejected: unverified
@@ -49,7 +49,7 @@ def test_a_missing_sender_shows_the_reply_and_numbers_the_steps() -> None:
           mx1.customer.example.com says that there is no such mailbox.
           Why         It refused RCPT with 550 5.1.1, which means an unknown mailbox
                       (RFC 3463 3.2).
-          Whose move  theirs: their mail host, or its policy
+          Whose move  theirs (their mail host, or its policy)
           Next        1. the sender: Use an envelope sender that exists.
                       2. support: Do not whitelist the relay for this.
           Effect now  Exim rejects: 550 Sender verify failed
@@ -69,7 +69,7 @@ def test_several_hosts_are_a_table_and_a_catch_all_is_explained() -> None:
                       mx1 did not answer the connection attempt.
           Effect now  Exim accepts
                       Postfix accepts
-          Catch-all   yes: the host accepts any address of the domain, so acceptance
+          Catch-all   yes, the host accepts any address of the domain, so acceptance
                       proves no mailbox
 
             Pref  Host                      Address       Verdict
@@ -88,7 +88,7 @@ def test_a_violation_names_its_sections_and_its_cost() -> None:
         administrator@customer.example.com: rfc-noncompliant (certain)
           mx1.customer.example.com refuses the null sender.
           Why         It refused MAIL FROM:<> and took a real sender.
-          Whose move  theirs: their mail host, or its policy
+          Whose move  theirs (their mail host, or its policy)
           Violations  null-sender-refused (RFC 5321 4.5.5, RFC 2821 3.7, defeats
                       verification) at mx1.customer.example.com: 554 No null sender here
           Mail host   mx1.customer.example.com [203.0.113.15] said: 554 No null sender
@@ -102,7 +102,7 @@ def test_a_dns_failure_has_no_host_and_its_tries_are_in_the_verbose_page() -> No
         administrator@customer.example.com: dns-failure (certain)
           The name servers of customer.example.com answer SERVFAIL.
           Why         The question for its MX was answered SERVFAIL.
-          Whose move  the DNS: the domain's name servers, or our resolver
+          Whose move  the DNS (the domain's name servers, or our resolver)
 
           DNS look-ups
            0.000  customer.example.com MX: servfail, 5 s, 192.0.2.54:53 tcp
@@ -133,7 +133,7 @@ def test_verbose_shows_look_ups_and_the_lapse_of_each_reply() -> None:
         administrator@customer.example.com: temporary (certain)
           mx1.customer.example.com greylists us.
           Why         It answered RCPT with 451 and the word Greylisted.
-          Whose move  theirs: their mail host, or its policy
+          Whose move  theirs (their mail host, or its policy)
           Mail host   mx1.customer.example.com [203.0.113.15] said: 451 4.7.1
                       Greylisted, come back in 5 minutes
 
@@ -187,7 +187,7 @@ def test_colour_lies_on_the_cause_the_labels_and_the_footer() -> None:
         "\x1b[1madministrator@customer.example.com\x1b[0m: \x1b[1;31mmissing-sender\x1b[0m (certain)\n"
         "  No.\n"
         "  \x1b[2mWhy         \x1b[0mIt answered RCPT with 250.\n"
-        "  \x1b[2mWhose move  \x1b[0mtheirs: their mail host, or its policy\n"
+        "  \x1b[2mWhose move  \x1b[0mtheirs (their mail host, or its policy)\n"
         "  \x1b[2mrule null-mx, 500 ms; more: probe-sender explain domain.null-mx\x1b[0m\n"
     )
 

@@ -40,7 +40,7 @@ def test_silence_says_how_long() -> None:
     silent = make.exchange(Stage.BANNER, None, sent=0.06, ended=30.06, outcome=ExchangeOutcome.TIMEOUT)
     assert talk(make.session(silent)) == [
         "   0.060    +0.020   = connected from 192.0.2.10",
-        "  30.060   +30.000   = banner: no complete reply within 30 s",
+        "  30.060   +30.000   = banner: no complete reply after 30 s",
     ]
 
 
@@ -125,6 +125,29 @@ def test_notes_of_the_tape_stand_at_their_time() -> None:
         "   0.300    +0.240   < 220 mx1",
         "   0.300             = 1 more byte of the peer were counted and not kept",
     ]
+
+
+def test_a_note_beside_an_outcome_is_not_repeated() -> None:
+    session = make.session(
+        make.exchange(
+            Stage.RCPT, None, sent=0.2, ended=0.2, outcome=ExchangeOutcome.RESET, detail="ECONNRESET"
+        ),
+        tape=(Tape(t=0.2, until=0.2, direction=Direction.NOTE, data="reset by the peer: ECONNRESET"),),
+    )
+    assert talk(session)[1:] == [
+        "   0.200    +0.000   = rcpt: the peer reset the connection (ECONNRESET)",
+    ]
+
+
+def test_a_failed_handshake_is_told_once() -> None:
+    session = make.session(
+        make.exchange(
+            Stage.TLS, None, sent=0.2, ended=0.3, outcome=ExchangeOutcome.TLS_FAILED, detail="alert"
+        ),
+        tls=Tls(started=0.2, ended=0.3, ok=False, error="alert"),
+        tape=(Tape(t=0.3, until=0.3, direction=Direction.NOTE, data="TLS failed: alert"),),
+    )
+    assert talk(session)[1:] == ["   0.300    +0.100   = TLS failed: alert"]
 
 
 def test_a_skipped_host_has_a_title_that_says_why() -> None:
