@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ class Printer:
         self._format = "jsonl" if args.format == "json" and several else args.format
         self._args = args
         self._count = 0
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # JSON is UTF-8 (RFC 8259 8.1) whatever the locale; for people, what it cannot show is escaped.
+            encoding = "utf-8" if self._format in {"json", "jsonl"} else None
+            sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
     def show(self, report: Report) -> None:
         """Print one report and flush it, so that nothing finished is lost."""
@@ -56,7 +61,7 @@ class Printer:
         elif self._args.quiet:
             from probe.show.text import quiet
 
-            yield quiet(report) + "\n"
+            yield quiet(report)
         else:
             from probe.show.text import render
 

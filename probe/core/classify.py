@@ -36,7 +36,7 @@ from probe.core.model import (
     Timing,
     Tool,
 )
-from probe.core.reasons import REASONS, ReasonRow
+from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, RouteState, route
 from probe.core.rules import RULES_VERSION, Rule, decide
 from probe.core.sentences import MAX_QUOTE, fill, seconds_text, values

@@ -40,6 +40,8 @@ EXTRA_REPLIES = 100
 """Unsolicited replies that are put aside before the peer is called endless."""
 EXTRA_OCTETS = 65536
 """Octets of them, likewise."""
+SLICE = 1024
+"""Octets that are read before the limits are looked at again: a segment of empty lines is a reply an octet."""
 
 
 class Send(Struct, frozen=True):
@@ -108,14 +110,15 @@ class Conversation:
             self._tape.dropped += len(data)
             return ()
         kept = self._tape.received(data, now, secure=self._secure)
-        for reply in self._reader.feed(kept, now):
-            self._take(reply)
-        if self._reader.overflowed:
-            return self._flooded("one reply without end", now)
+        for start in range(0, len(kept), SLICE):
+            for reply in self._reader.feed(kept[start : start + SLICE], now):
+                self._take(reply)
+            if self._reader.overflowed:
+                return self._flooded("one reply without end", now)
+            if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
+                return self._flooded("replies without end that nobody asked for", now)
         if len(kept) < len(data):
             return self._flooded("more than a conversation can need", now)
-        if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
-            return self._flooded("replies without end that nobody asked for", now)
         return self._proceed(now)
 
     def closed(self, now: float, *, reset: bool, detail: str | None = None) -> tuple[Action, ...]:

@@ -1,8 +1,8 @@
 """What mail hosts say when they refuse, as a table: data for `phrases.py`, which explains how it is read.
 
-The rows stand in the order of their weight, and the first one that matches wins. So the order is the argument:
-what the peer says about us comes before what it says about the mailbox, explicit words before vague ones.
-A row's id never changes its meaning; a new meaning is a new id.
+The rows stand in the order of their weight, and the first one that matches wins. So the order is the
+argument: what the peer says about us comes before what it says about the mailbox, explicit words before vague
+ones. A row's id never changes its meaning; a new meaning is a new id.
 
 The little language of a phrase, over lower-case words without accents, apostrophes and hyphens:
 
@@ -15,8 +15,8 @@ The little language of a phrase, over lower-case words without accents, apostrop
     ^  $  .                 start of the text, its end, end of a sentence
 
 and of its special words: `<>` the empty path, `@` a mail address, `#ip` an IP address, `#host` a host name,
-`#dnsbl` the name of a DNS blocklist or a host under it, `#ours` our own address or HELO name, `#outlook` a host of
-Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
+`#dnsbl` a host of a DNS blocklist, `#ours` our own address or HELO name, `#outlook` a host of Exchange
+Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from probe.core.model import About, Basis, Stage
 class Row(Struct, frozen=True):
     """One way to say one thing.
 
-    `phrases` has one phrase a line. `example` is a reply that this row must win, at the stage `at`; `source` says
-    whose wording it is. `codes` are the first digits of the reply codes for which the row counts (`52` means
-    520 to 529); empty means any.
+    `phrases` has one phrase a line. `example` is a reply that this row must win, at the stage `at`; `source`
+    says whose wording it is. `codes` are the first digits of the reply codes for which the row counts (`52`
+    means 520 to 529); empty means any.
     """
 
     id: str
@@ -49,8 +49,8 @@ CLASSES = {
     "box": "user users username userid mailbox mailboxes mailaccount account accounts recipient recipients "
     "rcpt address addresses addressee addressees inbox alias maildrop subscriber localpart userpart",
     "not": "not no never cannot isnt arent wasnt doesnt dont didnt cant couldnt hasnt wont non",
-    "here": "exist exists existing existent found known recognized recognised registered located valid defined "
-    "there here real",
+    "here": "exist exists existing existent found known recognized recognised registered located "
+    "valid defined there here real",
     # Who connects: us. `sender` is a class of its own, because it may mean the envelope.
     "us": "ip ips client host hostname server mta machine mailserver network netblock subnet connection "
     "connections gateway provider isp range country",
@@ -72,7 +72,7 @@ CLASSES = {
 }
 
 TABLE: tuple[Row, ...] = (
-    # --- What decides before everything else: an answer that is no verdict ------------------------------
+    # --- What decides before everything else: an answer that is no verdict ------------------------
     Row(
         "greylist",
         About.GREYLIST,
@@ -109,8 +109,8 @@ TABLE: tuple[Row, ...] = (
         callout/verification .. in progress
         could not complete sender/recipient verify
         """,
-        "450 4.1.1 <user@example.com>: Recipient address rejected: unverified address: Address verification in "
-        "progress",
+        "450 4.1.1 <user@example.com>: Recipient address rejected: unverified address: "
+        "Address verification in progress",
         "Postfix smtpd",
     ),
     Row(
@@ -142,7 +142,7 @@ TABLE: tuple[Row, ...] = (
         "553 5.6.7 Must declare SMTPUTF8 to send unicode address",
         "sendmail; RFC 6531",
     ),
-    # --- About us: how we connect -----------------------------------------------------------------------
+    # --- About us: how we connect -----------------------------------------------------------------
     Row(
         "spf-of-helo",
         About.POLICY,
@@ -210,7 +210,7 @@ TABLE: tuple[Row, ...] = (
         "Postfix smtpd; RFC 3207",
         at=Stage.MAIL,
     ),
-    # --- About our sender: the null one first ------------------------------------------------------------
+    # --- About our sender: the null one first -----------------------------------------------------
     Row(
         "null-sender",
         About.NULL_SENDER,
@@ -237,12 +237,13 @@ TABLE: tuple[Row, ...] = (
         "NetEase and others",
         at=Stage.MAIL,
     ),
-    # --- About us: lists and reputation --------------------------------------------------------------------
+    # --- About us: lists and reputation -----------------------------------------------------------
     Row(
         "blocked-using",
         About.BLOCKLIST,
         """
         #dnsbl
+        spamhaus/spamcop/sorbs/uceprotect/backscatterer/abusix/mailspike/spamrats/surbl/uribl/barracudacentral
         blocked/rejected/refused/denied/listed using/by/via/at #host
         blocked using
         """,
@@ -362,7 +363,7 @@ TABLE: tuple[Row, ...] = (
         "552 5.3.4 Message size exceeds fixed limit",
         "Postfix; RFC 1870",
     ),
-    # --- About us: how often --------------------------------------------------------------------------------
+    # --- About us: how often ----------------------------------------------------------------------
     Row(
         "bad-traffic",
         About.POLICY,
@@ -413,7 +414,7 @@ TABLE: tuple[Row, ...] = (
         "421 4.7.0 Too many concurrent SMTP connections; please try again later",
         "Exim, sendmail and others",
     ),
-    # --- About us: relaying (the recipient's domain is not served there) ---------------------------------------
+    # --- About us: relaying (the recipient's domain is not served there) --------------------------
     Row(
         "relay-denied",
         About.RELAY,
@@ -443,7 +444,7 @@ TABLE: tuple[Row, ...] = (
         "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; sender not authorized for recipient",
         "Exchange documentation: the mailbox exists and takes only certain senders",
     ),
-    # --- About our sender: one with a name --------------------------------------------------------------------
+    # --- About our sender: one with a name --------------------------------------------------------
     Row(
         "sender-refused",
         About.OUR_SENDER,
@@ -468,7 +469,7 @@ TABLE: tuple[Row, ...] = (
         "450 4.1.8 <probe@example.net>: Sender address rejected: Domain not found",
         "Postfix smtpd, reject_unknown_sender_domain",
     ),
-    # --- Provider keys that decide for the mailbox before vague words of refusal ---------------------------------
+    # --- Provider keys that decide for the mailbox before vague words of refusal ------------------
     Row(
         "gmail-no-such-user",
         About.MISSING_MAILBOX,
@@ -545,7 +546,7 @@ TABLE: tuple[Row, ...] = (
         codes=("521",),
         at=Stage.BANNER,
     ),
-    # --- About us: outright --------------------------------------------------------------------------------------
+    # --- About us: outright -----------------------------------------------------------------------
     Row(
         "client-refused",
         About.POLICY,
@@ -607,7 +608,7 @@ TABLE: tuple[Row, ...] = (
         "550 5.1.10 Recipient address has a null MX",
         "RFC 7505",
     ),
-    # --- About the mailbox ------------------------------------------------------------------------------------------
+    # --- About the mailbox ------------------------------------------------------------------------
     Row(
         "mailbox-full",
         About.FULL,
@@ -781,7 +782,7 @@ TABLE: tuple[Row, ...] = (
         "550 5.1.1 <user@example.com>: Destinataire inconnu",
         "French mail hosts",
     ),
-    # --- What refuses without saying whom: only a neutral class, never the mailbox --------------------------------
+    # --- What refuses without saying whom: only a neutral class, never the mailbox ----------------
     Row(
         "recipient-access-map",
         About.OTHER,
@@ -803,7 +804,7 @@ TABLE: tuple[Row, ...] = (
         "554 5.4.6 Too many hops",
         "sendmail",
     ),
-    # --- About what is sent: cannot happen in a callout, and must not be read as anything else --------------------
+    # --- About what is sent: cannot happen in a callout, and must not be read as anything else ----
     Row(
         "content",
         About.CONTENT,
@@ -866,7 +867,7 @@ TABLE: tuple[Row, ...] = (
         "sendmail, Exim",
         codes=("4",),
     ),
-    # --- Vague refusal: about us, most often ------------------------------------------------------------------------
+    # --- Vague refusal: about us, most often ------------------------------------------------------
     Row(
         "refusal",
         About.POLICY,
@@ -888,7 +889,7 @@ TABLE: tuple[Row, ...] = (
         "many",
         codes=("51", "52", "53", "54", "55"),
     ),
-    # --- Vague about the mailbox --------------------------------------------------------------------------------------
+    # --- Vague about the mailbox ------------------------------------------------------------------
     Row(
         "outlook-mailbox-unavailable",
         About.MISSING_MAILBOX,
@@ -928,7 +929,7 @@ TABLE: tuple[Row, ...] = (
 """The rows, by weight."""
 
 ENHANCED: dict[str, About] = {
-    # Only codes that real hosts use for what the registry says; 5.7.1, 5.1.0, 5.5.0 and 5.3.0 are used for anything.
+    # Codes that real hosts use for what the registry says. 5.7.1, 5.1.0, 5.5.0 and 5.3.0 stand for anything.
     "1.1": About.MISSING_MAILBOX,
     "1.2": About.MISSING_DOMAIN,
     "1.7": About.OUR_SENDER,
@@ -963,7 +964,7 @@ ENHANCED: dict[str, About] = {
     "7.28": About.RATE,
     "7.29": About.POLICY,
 }
-"""Subject and detail of an enhanced code (RFC 3463 and its registry) that carries a reading on neutral words."""
+"""Subject and detail of an enhanced code (RFC 3463 and its registry) that is read on neutral words."""
 
 BASIC: dict[int, About] = {
     421: About.TEMPORARY,
@@ -980,10 +981,14 @@ BASIC: dict[int, About] = {
 """Reply codes that mean one thing when the words say nothing."""
 
 DNSBL_LABELS = frozenset(
-    "rbl dnsbl dnsrbl drbl blacklist blocklist spamhaus spamcop sorbs barracudacentral uceprotect uceprotect-network "
-    "backscatterer psbl surriel spamrats njabl mailspike abusix abuseat cbl xbl sbl pbl zen dsbl ahbl manitu "
-    "spameatingmonkey lashback inps truncate gbudb senderscore senderbase talosintelligence s5h nordspam wpbl "
-    "hostkarma junkemailfilter invaluement surbl uribl dnswl trendmicro cloudmark spfbl 0spam mxrate sophos "
-    "spamgrouper anonmails interserver".split()
-)
-"""Labels of host names that give a DNS blocklist or reputation service away; backscatterer.org is one of them."""
+    {
+        "abuseat", "abusix", "backscatterer", "barracudacentral", "blacklist", "blocklist", "cbl", "dnsbl",
+        "dnsrbl", "drbl", "invaluement", "junkemailfilter", "lashback", "mailspike", "njabl", "pbl", "psbl",
+        "rbl", "sbl", "senderbase", "senderscore", "sorbs", "spamcop", "spameatingmonkey", "spamhaus",
+        "spamrats", "spfbl", "surbl", "surriel", "talosintelligence", "uceprotect", "uribl", "wpbl", "xbl", "zen",
+    }
+)  # fmt: skip
+"""Labels of host names that give a blocklist or a reputation service away; backscatterer.org is one of them.
+
+Vendors whose customers' mail hosts bear the vendor's name are left out: they also stand in other replies.
+"""

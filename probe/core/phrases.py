@@ -10,12 +10,13 @@ The worst error is to read a refusal of *us* as a missing mailbox. So the eviden
 4. The reply code, where it means one thing.
 5. Nothing: `About.OTHER`.
 
-A reply that quotes another one (`host x said: 550 ...`) is read by the innermost, unless the words in front of the
-quotation are about us already, or only ask us to wait. Whether a refusal is for good is the reply code's to say, and the caller's to keep.
+A reply that quotes another one (`host x said: 550 ...`) is read by the innermost, unless the words in front
+of the quotation are about us already, or only ask us to wait. The words give the class of a refusal; whether
+it is for good is the reply code's to say, and the caller's to keep.
 
-The text is cut into words once; each word leads to the phrases that begin with it, and a phrase is compared word by
-word, over gaps of at most five. The table is parsed when the first refusal is read, so that a run in which nobody
-refuses, and `--help`, do not pay for it.
+The text is cut into words once; each word leads to the phrases that begin with it, and a phrase is compared
+word by word, over gaps of at most five. The table is parsed when the first refusal is read, so that a run in
+which nobody refuses does not pay for it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from probe.core.phrasebook import BASIC, CLASSES, DNSBL_LABELS, ENHANCED, TABLE
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
 
 TEXT_LIMIT = 4096
-"""Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more than this."""
+"""Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more either."""
 WORDS_LIMIT = 80
 """Characters of the matched words that a reading quotes."""
 GAP = 5
@@ -106,7 +107,7 @@ NAMES_US = "names-us"
 
 
 def _innermost(text: str, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
-    """Read the last reply that the text quotes; empty if it quotes none, or if the quotation decides nothing."""
+    """Read the last reply that the text quotes; empty if there is none, or if it decides nothing."""
     quotations = list(_quotation().finditer(text))
     if not quotations:
         return []
@@ -136,10 +137,13 @@ def _candidates(
 def _by_words(text: str, code: int, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
     found: dict[int, tuple[int, int]] = {}
     words = _words(text, ours)
+    present = {word for word, _, _ in words}
     index = _index()
     for at, (word, _, _) in enumerate(words):
         for number, phrase in index.get(word, ()):
-            if number not in found and (end := phrase.end(words, at)) >= 0:
+            if phrase.needs.isdisjoint(present) or number in found:
+                continue
+            if (end := phrase.end(words, at)) >= 0:
                 found[number] = (words[at][1], words[end - 1][2])
     candidates = []
     for number in sorted(found):
@@ -208,6 +212,7 @@ class Phrase(NamedTuple):
 
     unless: frozenset[str]  # words that must not stand before it
     steps: tuple[tuple[frozenset[str], bool, bool], ...]  # words, may be missing, after a gap
+    needs: frozenset[str]  # the words of its last step that may not be missing: a cheap look before the walk
 
     def end(self, words: list[Word], at: int) -> int:
         """Return where the phrase ends if it begins at word `at`, else -1."""
@@ -219,11 +224,11 @@ class Phrase(NamedTuple):
         if step == len(self.steps):
             return at
         options, optional, gap = self.steps[step]
-        for here in range(at, min(at + (GAP if gap else 0) + 1, len(words))):
+        for here in range(at, min(at + GAP + 1, len(words))):
             word = words[here][0]
             if word in options and (end := self._end(words, here + 1, step + 1)) >= 0:
                 return end
-            if word == ".":
+            if word == "." or not gap:
                 break
         return self._end(words, at, step + 1) if optional else -1
 
@@ -255,7 +260,8 @@ def parse(line: str) -> Phrase:
             optional = element.endswith("?")
             steps.append((_options(element.removesuffix("?")), optional, gap))
             gap = False
-    return Phrase(unless, tuple(steps))
+    needs = next(options for options, optional, _ in reversed(steps) if not optional)
+    return Phrase(unless, tuple(steps), needs)
 
 
 @cache
@@ -357,8 +363,8 @@ def _host_word(host: str) -> str:
 
 
 def _url_words(url: str) -> list[str]:
-    """Return what a link tells: a blocklist's site, and the key of the help page; never the words of its path."""
-    site, _, rest = url.partition("://")[2].partition("/")
+    """Return what a link tells: whose site it is, and the key of the help page; never its path."""
+    site, _, rest = url.removeprefix("http://").removeprefix("https://").partition("/")
     words = [_host_word(site.partition(":")[0])]
     _, _, query = rest.partition("?")
     for pair in query.split("&"):

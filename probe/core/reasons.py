@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from probe.core.model import Cause, Side, Who
+from probe.core.model import About, Cause, Side, Who
 
 SUPPORT, OUR_ADMIN, THEIR_ADMIN, SENDER = Who.SUPPORT, Who.OUR_ADMIN, Who.THEIR_ADMIN, Who.SENDER
 
@@ -899,3 +899,28 @@ CAUSES: dict[Cause, tuple[int, str]] = {
 
 WORST_FIRST = (3, 9, 5, 6, 7, 8, 4, 1, 0)
 """Order of exit codes when several addresses are probed: the worst one is given."""
+
+ABOUT_SAYS: dict[About, str] = {
+    About.MISSING_MAILBOX: "no such mailbox",
+    About.MISSING_DOMAIN: "no such domain at this host",
+    About.DISABLED: "the mailbox is disabled",
+    About.FULL: "the mailbox is full",
+    About.POLICY: "a policy against us",
+    About.BLOCKLIST: "our address is on a blocklist or has a bad reputation",
+    About.RATE: "we ask too often",
+    About.GREYLIST: "greylisting",
+    About.NULL_SENDER: "the null sender is not wanted",
+    About.RELAY: "the host does not take mail for this domain",
+    About.TLS: "TLS is wanted",
+    About.AUTH: "we ought to log in",
+    About.HELO: "our HELO name is not liked",
+    About.RDNS: "the reverse name of our address is not liked",
+    About.OUR_SENDER: "the sender that we gave is refused",
+    About.TEMPORARY: "not now",
+    About.PROTOCOL: "a command is not understood or out of order",
+    About.CONTENT: "the content or size of a message",
+    About.NO_MAIL_HOST: "this host never takes mail",
+    About.NO_MAIL_DOMAIN: "this domain never takes mail",
+    About.OTHER: "nothing in particular",
+}
+"""How a reading is said to people."""

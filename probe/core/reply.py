@@ -1,4 +1,4 @@
-"""Bytes from a mail host -> lines -> SMTP replies (RFC 5321 4.2). Tolerant: oddities are recorded, nothing is raised.
+"""Bytes from a mail host -> lines -> SMTP replies (RFC 5321 4.2). Oddities are recorded, nothing is raised.
 
 What makes a reply here is what real clients act on, not only what the grammar allows:
 
@@ -87,7 +87,7 @@ class ReplyReader:
         return replies
 
     def flush(self, now: float) -> Reply | None:
-        """Return what was left unfinished when the peer closed or time ran out, at `now`; None if nothing was.
+        """Return what was left unfinished when the peer closed or time ran out, at `now`; None if nothing.
 
         Such a reply ends when it is given up. It carries `UNTERMINATED`, and `TOO_LONG` if it is the limit
         that ended it.

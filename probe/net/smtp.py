@@ -162,9 +162,10 @@ class Call:
         self._set_timer()
 
     def _write(self, line: bytes) -> None:
-        # A transport that is closing tells so by itself, a moment later and with the reason.
+        # A transport that is closing tells so by itself, a moment later and with the reason. (uvloop's raises a
+        # RuntimeError when it is cancelled while it opens.)
         if self._wire is not None:
-            with contextlib.suppress(SMTPServerDisconnected):
+            with contextlib.suppress(SMTPServerDisconnected, RuntimeError):
                 self._wire.write(line)
 
     def _hang_up(self, *, abort: bool) -> None:

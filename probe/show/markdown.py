@@ -25,7 +25,7 @@ _COLUMNS = 100
 def render(report: Report) -> str:
     """Show a report in Markdown: verdict, argument, next steps, hosts and the transcript."""
     blocks = [_verdict(report)]
-    blocks += _list("Why", (_prose(reason.says) for reason in report.because))
+    blocks += _list("Why", (_prose(says) for says in wording.arguments(report)))
     blocks += _list(
         "Next steps",
         (f"**{wording.WHO[step.who]}:** {_prose(step.do)}" for step in report.next_steps),

@@ -12,6 +12,7 @@ So an escape sequence in the output is always one of ours. Only ASCII is our own
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from probe.show.printable import safe, visible
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probe.core.model import HostReport, MtaView, Report, Violation
+    from probe.core.model import MtaView, Report, Violation
 
 _NARROWEST = 40
 """Below this many columns wrapping only makes things worse."""
@@ -31,6 +32,11 @@ _LABEL = 12
 """Columns of the longest label and the space after it."""
 _SENTENCE = 1000
 """Characters of one sentence that are shown, so that no quoted reply scrolls the verdict away."""
+_EFFECT = 130
+"""Characters of what a mail server would say: two lines, because it mostly quotes the reply again."""
+_UNIT = re.compile(r"(?<=[0-9]) (?=(?:s|ms|h)\b)")
+_GLUE = "\xa0"
+"""Stands for a space at which no line is broken. It is free for that: `safe` lets none through."""
 
 _BOLD, _DIM = "1", "2"
 _GREEN, _RED, _YELLOW, _MAGENTA, _CYAN = "32", "31", "33", "35", "36"
@@ -58,7 +64,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     """
     page = _Page(max(width, _NARROWEST), color=color)
     page.heading(report)
-    page.section("Why", (reason.says for reason in report.because))
+    page.section("Why", wording.arguments(report))
     if wording.needs_action(report):
         page.section("Whose move", [wording.SIDES[report.side]])
     page.section("Next", _numbered([f"{wording.WHO[step.who]}: {step.do}" for step in report.next_steps]))
@@ -66,6 +72,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
         page.section(
             "Effect now",
             [_effect("Exim", report.mta.exim), _effect("Postfix", report.mta.postfix)],
+            limit=_SENTENCE if verbose else _EFFECT,
         )
     if report.catch_all is not None:
         page.section("Catch-all", [wording.CATCH_ALL[report.catch_all]])
@@ -112,21 +119,23 @@ class _Page:
             self._put(f"that is {visible(form)}")
         self._put(safe(report.summary, width=_SENTENCE))
 
-    def section(self, label: str, sentences: Iterable[str]) -> None:
+    def section(self, label: str, sentences: Iterable[str], *, limit: int = _SENTENCE) -> None:
         """Put sentences beside a label, each from a line of its own; nothing when there is none."""
         margin = _INDENT + " " * _LABEL
         beside = f"{_INDENT}{self._paint(f'{label:<{_LABEL}}', _DIM)}"
         for sentence in sentences:
-            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), margin, margin)
+            first, *rest = self._wrap(safe(sentence, width=limit), margin, margin)
             self.lines += [beside + first[len(margin) :], *rest]
             beside = margin
 
     def hosts(self, report: Report) -> None:
-        """Put the mail hosts: a table of several, a line for one."""
+        """Put the mail hosts: a table of several; of one what it said, unless the summary quotes it."""
         skipped = [host for host in report.evidence.hosts if host.skipped is not None]
         others = sum(wording.is_untold(report, host) for host in skipped)
         if len(report.hosts) == 1 and not others:
-            self.section("Mail host", [_one_host(report.hosts[0])])
+            host = report.hosts[0]
+            if host.reply and host.reply not in report.summary:
+                self.section("Mail host", [f"{host.name} [{host.ip}] said: {host.reply}"])
         elif report.hosts or others:
             # tabulate costs more than everything else here: only now.
             from probe.show import table  # noqa: PLC0415
@@ -155,7 +164,9 @@ class _Page:
             parts = (("DNS", spent.dns), ("connecting", spent.connect), ("conversation", spent.conversation))
             self._put(", ".join(f"{name} {wording.seconds(lapse)}" for name, lapse in parts), _DIM)
         took = wording.seconds(report.timing.total)
-        self._put(f"rule {rule}, {took}; more: probe-sender explain {reason}", _DIM)
+        # Kept on one line, to be copied.
+        command = f"probe-sender explain {reason}".replace(" ", _GLUE)
+        self._put(f"rule {rule}, {took}; more: {command}", _DIM)
 
     def _title(self, text: str) -> None:
         self._gap()
@@ -172,9 +183,13 @@ class _Page:
     def _wrap(self, text: str, first: str, rest: str) -> list[str]:
         # Host names and reasons hold hyphens: breaking there would spoil them for copying.
         lines = textwrap.wrap(
-            text, self._width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+            _UNIT.sub(_GLUE, text),
+            self._width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_on_hyphens=False,
         )
-        return lines or [first]
+        return [line.replace(_GLUE, " ") for line in lines] or [first]
 
     def _paint(self, text: str, sgr: str) -> str:
         return f"\x1b[{sgr}m{text}\x1b[0m" if self._color and sgr and text else text
@@ -194,8 +209,3 @@ def _effect(program: str, view: MtaView) -> str:
 def _broken(violation: Violation) -> str:
     host = f" at {violation.host}" if violation.host else ""
     return f"{violation.id} ({wording.terms(violation)}){host}: {violation.saw}"
-
-
-def _one_host(host: HostReport) -> str:
-    place = f"{host.name} [{host.ip}]"
-    return f"{place} said: {host.reply}" if host.reply else f"{place}: {host.reason}"

@@ -113,6 +113,11 @@ def is_untold(report: Report, host: HostEvidence) -> bool:
     return all((told.name, told.ip) != (host.name, host.ip) for told in report.hosts)
 
 
+def arguments(report: Report) -> list[str]:
+    """Give the sentences of the argument but the one that the summary repeats (not yet safe)."""
+    return [reason.says for reason in report.because if reason.says != report.summary]
+
+
 def needs_action(report: Report) -> bool:
     """Tell whether anybody has to act at all: a sender that verifies is nobody's move."""
     return report.cause is not Cause.SENDER_EXISTS or report.side is not Side.UNKNOWN

@@ -581,6 +581,12 @@ def test_replies_without_end() -> None:
     p.bytes(b"220 " + b"x" * 3000 + b"\r\n").ends(abort=True)
 
 
+def test_flood_of_empty_lines_leaves_few_exchanges() -> None:
+    p = play().bytes(b"\n" * 200_000).ends(abort=True)
+    assert p.last().outcome is ExchangeOutcome.OVERFLOW
+    assert len(p.session().exchanges) < 1200
+
+
 def test_peer_that_is_never_quiet() -> None:
     p = play().peer("220 a", "220 b")
     for _ in range(99):

@@ -45,7 +45,8 @@ def test_phrases_are_written_in_the_words_that_a_text_is_cut_into() -> None:
         for line in filter(str.strip, row.phrases.splitlines()):
             phrase = phrases.parse(line)
             first, optional, gap = phrase.steps[0]
-            assert not (optional or gap), (row.id, line)
+            assert not optional, (row.id, line)
+            assert not gap, (row.id, line)
             for options, _, _ in phrase.steps:
                 for word in options - special:
                     plain = word.removeprefix("p=").removeprefix("c=")
@@ -152,12 +153,12 @@ def test_without_words_or_their_own_code_nothing_is_missing(code: int, noise: by
     ("text", "expected"),
     [
         ("554 5.7.1 <a@example.com>: Recipient address rejected: Access denied", About.OTHER),
-        ("550 5.1.1 <a@example.com>: Recipient address rejected: User unknown in relay recipient table", About.MISSING_MAILBOX),
+        ("550 5.1.1 <a@example.com>: Recipient address rejected: User unknown", About.MISSING_MAILBOX),
         ("554 5.7.1 <a@example.com>: Recipient address rejected: Throttling limit reached", About.RATE),
         ("550 5.7.1 <a@example.com>: Recipient address rejected: SPF fail", About.OUR_SENDER),
         ("554 5.7.1 <>: Sender address rejected: Access denied", About.NULL_SENDER),
         ("450 4.1.8 <p@example.net>: Sender address rejected: Domain not found", About.OUR_SENDER),
-        ("554 5.7.1 <x[192.0.2.1]>: Client host rejected: cannot find your reverse hostname, [192.0.2.1]", About.RDNS),
+        ("554 5.7.1 <x[192.0.2.1]>: Client host rejected: cannot find your reverse hostname", About.RDNS),
         ("504 5.5.2 <x>: Helo command rejected: Host not found", About.HELO),
         ("454 4.7.1 <a@example.com>: Relay access denied", About.RELAY),
         ("550 relay not permitted", About.RELAY),
@@ -173,8 +174,8 @@ def test_without_words_or_their_own_code_nothing_is_missing(code: int, noise: by
         ("552 mailbox for user is full", About.FULL),
         ("452 4.2.2 over quota", About.FULL),
         ("552 Requested mail action aborted", About.FULL),
-        ("450 4.1.1 <a@example.com>: Recipient address rejected: User unknown in local recipient table", About.MISSING_MAILBOX),
-        ("450 4.1.1 <a@example.com>: Recipient address rejected: unverified address: connection timed out", About.TEMPORARY),
+        ("450 4.1.1 <a@example.com>: Recipient address rejected: User unknown", About.MISSING_MAILBOX),
+        ("450 4.1.1 <a@example.com>: Recipient address rejected: unverified address", About.TEMPORARY),
         ("451 4.7.1 come again", About.TEMPORARY),
         ("550 5.7.1 Sorry", About.OTHER),
         ("550 Denied", About.POLICY),
@@ -225,7 +226,9 @@ def test_a_quoted_reply_is_read_by_the_innermost() -> None:
     outer = "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> "
     assert about(outer + "550 5.7.1 Client host rejected: Access denied") is About.POLICY
     assert about(outer + "552 5.2.2 over quota") is About.FULL
-    head = "550 5.1.1 <a@example.com>: Recipient address rejected: undeliverable address: host mx[203.0.113.9] said: "
+    head = (
+        "550 <a@example.com>: Recipient address rejected: undeliverable address: host mx[203.0.113.9] said: "
+    )
     assert about(head + "550 5.1.1 User unknown (in reply to RCPT TO command)") is About.MISSING_MAILBOX
     assert (
         about(head + "550 5.7.1 blocked using zen.spamhaus.org (in reply to RCPT TO command)")
@@ -292,6 +295,6 @@ def test_only_the_first_4_kib_are_read(unit: str) -> None:
 
 
 def test_importing_parses_no_phrase() -> None:
-    code = "from probe.core import phrases; print(phrases._index.cache_info().currsize, phrases._word.cache_info().currsize)"
+    code = "from probe.core.phrases import _index as i, _word as w; print(i.cache_info(), w.cache_info())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["0", "0"]
+    assert ran.stdout.count("currsize=0") == 2

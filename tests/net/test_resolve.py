@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "customer.example.com"
 ZONE = """
-customer.example.com 300 MX 10 Mx1.Customer.example.com.
+customer.example.com 300 MX 10 Mx1.customer.example.com.
 customer.example.com 300 MX 20 mx2.customer.example.com.
 mx1.customer.example.com 60 A 192.0.2.1
 mx1.customer.example.com 60 AAAA 2001:db8::1
@@ -45,13 +45,15 @@ TIMEOUT, MALFORMED, UNREACHABLE = DnsOutcome.TIMEOUT, DnsOutcome.MALFORMED, DnsO
 OTHER = DnsOutcome.OTHER_RCODE
 
 
-def resolver(*ports: int, tries: int = 1, timeout: float = 0.8, early: EarlyQuery | None = None) -> Resolver:
+def resolver(
+    *ports: int, tries: int = 1, try_timeout: float = 0.25, early: EarlyQuery | None = None
+) -> Resolver:
     began = time.monotonic() if early is None else early.sent - 1.0
     return Resolver(
         tuple(("127.0.0.1", port) for port in ports),
         clock=lambda: time.monotonic() - began,
-        timeout=timeout,
-        try_timeout=0.12,
+        timeout=4 * try_timeout,
+        try_timeout=try_timeout,
         tries=tries,
         early=early,
     )
@@ -65,7 +67,11 @@ def closed_port() -> int:
 
 
 def ask(
-    *behaviours: str, question: str = f"{NAME} MX", tries: int = 1, zone: str = ZONE
+    *behaviours: str,
+    question: str = f"{NAME} MX",
+    tries: int = 1,
+    try_timeout: float = 0.25,
+    zone: str = ZONE,
 ) -> tuple[DnsAnswer, list[list[tuple[str, str, str]]]]:
     """Ask servers that behave so, in this order, `closed` being none at all; give what each was asked too."""
 
@@ -73,7 +79,7 @@ def ask(
         servers = [NameServer(zone, {"*": word} if word else {}) for word in behaviours if word != "closed"]
         started = iter([await server.start() for server in servers])
         ports = [closed_port() if word == "closed" else next(started) for word in behaviours]
-        asking = resolver(*ports, tries=tries)
+        asking = resolver(*ports, tries=tries, try_timeout=try_timeout)
         try:
             name, rdtype = question.split()
             return await asking.ask(name, rdtype), [server.queries for server in servers]
@@ -96,7 +102,7 @@ def test_an_answer_with_its_records_in_order_and_its_try() -> None:
     answer, _ = ask("", question="Customer.EXAMPLE.com. MX")
     assert (answer.name, answer.type, answer.outcome, answer.rcode) == (NAME, "MX", ANSWER, "NOERROR")
     assert answer.records == (
-        DnsRecord(NAME, "MX", 300, "10 Mx1.Customer.example.com.", 10, "mx1.customer.example.com"),
+        DnsRecord(NAME, "MX", 300, "10 Mx1.customer.example.com.", 10, "mx1.customer.example.com"),
         DnsRecord(NAME, "MX", 300, "20 mx2.customer.example.com.", 20, "mx2.customer.example.com"),
     )
     (one,) = answer.tries
@@ -167,13 +173,13 @@ def test_failures_are_values(behaviour: str, outcome: DnsOutcome, rcode: str | N
     answer, _ = ask(behaviour)
     assert (answer.outcome, answer.rcode) == (outcome, rcode)
     assert answer.tries[-1].outcome is outcome
-    assert answer.ended - answer.asked < 0.6
+    assert answer.ended - answer.asked < 0.9
 
 
 def test_a_closed_port_is_told_at_once_by_its_errno() -> None:
     answer, _ = ask("closed")
     assert steps(answer) == [("udp", UNREACHABLE, "ECONNREFUSED")]
-    assert answer.ended - answer.asked < 0.1
+    assert answer.ended - answer.asked < 0.25
 
 
 def test_a_truncated_answer_is_fetched_over_tcp_from_the_same_server() -> None:
@@ -185,7 +191,7 @@ def test_a_truncated_answer_is_fetched_over_tcp_from_the_same_server() -> None:
 
 def test_thousands_of_exchanges_come_over_tcp() -> None:
     zone = "".join(f"many.example 60 MX 10 host{number}.many.example.\n" for number in range(2000))
-    answer, _ = ask("", question="many.example MX", zone=zone)
+    answer, _ = ask("", question="many.example MX", zone=zone, try_timeout=5.0)
     assert (len(answer.records), answer.tries[-1].transport) == (2000, "tcp")
 
 
@@ -235,9 +241,9 @@ def test_rounds() -> None:
 
 
 def test_the_limit_of_the_question_ends_the_rounds() -> None:
-    answer, _ = ask("drop", "drop", "drop", tries=9)
+    answer, _ = ask("drop", "drop", "drop", tries=9, try_timeout=0.1)
     assert answer.outcome is TIMEOUT
-    assert 0.7 < answer.ended - answer.asked < 1.2
+    assert 0.39 < answer.ended - answer.asked < 0.8
 
 
 # --- hostile servers ---------------------------------------------------------------------------------
@@ -282,7 +288,7 @@ def test_a_flood_of_foreign_ids_is_bounded() -> None:
     answer = against(flood)
     assert answer.outcome is MALFORMED
     assert answer.tries[0].detail == f"{MAX_STRAYS} datagrams, none of them an answer to the query"
-    assert answer.ended - answer.asked < 0.3
+    assert answer.ended - answer.asked < 0.6
 
 
 def test_strays_before_the_answer_are_passed_over() -> None:
@@ -517,7 +523,7 @@ def test_the_resolver_takes_the_early_query_over_with_its_true_time() -> None:
         server = NameServer(ZONE)
         port = await server.start()
         early = fired(port)
-        await asyncio.sleep(0.15)  # longer than a try: the answer waits in the socket's buffer
+        await asyncio.sleep(0.3)  # longer than a try: the answer waits in the socket's buffer
         asking = resolver(port, early=early)
         answer = await asking.ask(NAME, "MX")
         await asking.aclose()
@@ -527,8 +533,8 @@ def test_the_resolver_takes_the_early_query_over_with_its_true_time() -> None:
 
     answer, queries = asyncio.run(run())
     assert (answer.outcome, len(answer.tries), len(queries)) == (ANSWER, 1, 1)
-    assert answer.asked == answer.tries[0].sent == pytest.approx(1.0, abs=0.001)
-    assert answer.ended > 1.15
+    assert answer.asked == answer.tries[0].sent == pytest.approx(1.0, abs=0.05)
+    assert answer.ended > 1.29
 
 
 @pytest.mark.parametrize("question", ["other.example MX", f"{NAME} A"])

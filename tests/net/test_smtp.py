@@ -89,6 +89,12 @@ class Host:
         finally:
             writer.close()
 
+    async def heard(self, verb: bytes) -> None:
+        """Wait until a line with this command has come."""
+        async with asyncio.timeout(2):
+            while not (self.lines and self.lines[-1].startswith(verb)):  # noqa: ASYNC110 - a test's wait
+                await asyncio.sleep(0.005)
+
     def call(self, the_plan: Plan, *, server_name: str | None = None) -> Call:
         return Call(
             "127.0.0.1",
@@ -102,14 +108,13 @@ class Host:
 
 
 def host(*turns: bytes, end: str = "close") -> Host:
-    """Build a host that sends the first turn, and each other one after a line; then `end`: close, reset, stay."""
+    """Build a host that sends a turn, reads a line, and so on; then `end`: close, reset or stay."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for number, turn in enumerate(turns):
-            if number:
-                me.lines.append(await reader.readline())
+        for turn in turns:
             writer.write(turn)
-        if len(turns) > 1 or end == "stay":
+            if turn.startswith(b"221"):
+                break
             me.lines.append(await reader.readline())
         if end == "stay":
             while line := await reader.readline():
@@ -183,9 +188,7 @@ def test_every_stage_broken(
 ) -> None:
     turns = GOOD[:number]
     limit = LIMIT if end == "stay" else 5.0
-    the_host = host(*turns, end=end) if turns else host(b"", end=end)
-    if len(turns) == 1 and end != "stay":  # close only after our EHLO has come
-        the_host = host(*turns, b"", end=end)
+    the_host = host(*turns, end=end)
     session = converse(the_host, plan(limit=limit, quit_limit=limit), loop_factory)
     last = session.exchanges[-1]
     assert (last.stage, last.outcome) == (STAGES[number], outcome)
@@ -258,8 +261,8 @@ def test_flood_costs_little_memory(
     chunk: bytes, loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     async def handler(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(4_000_000 // len(chunk) // 1000 + 1):
-            writer.write(chunk * 1000 if len(chunk) < 1000 else chunk)
+        for _ in range(64):
+            writer.write(chunk * (65536 // len(chunk)))
             await writer.drain()
 
     tracemalloc.start()
@@ -389,8 +392,7 @@ def test_handshake_that_is_cut_or_never_comes(
 @pytest.mark.parametrize("end", ["close", "reset", "stay"])
 def test_starttls_without_an_answer(end: str) -> None:
     limit = LIMIT if end == "stay" else 5.0
-    turns = (b"220 hi\r\n", OFFER) if end == "stay" else (b"220 hi\r\n", OFFER, b"")
-    session = converse(host(*turns, end=end), plan(limit=limit))
+    session = converse(host(b"220 hi\r\n", OFFER, end=end), plan(limit=limit))
     assert session.exchanges[-1].stage is Stage.STARTTLS
     assert session.tls is None
 
@@ -414,15 +416,14 @@ def test_unusable_server_names_are_left_out() -> None:
 
 
 def test_cancelled_says_quit(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    the_host = host(b"220 hi\r\n", b"250 mx\r\n", b"", end="stay")
+    the_host = host(b"220 hi\r\n", b"250 mx\r\n", end="stay")
 
     async def main() -> Session:
         async with the_host.open():
             call = the_host.call(plan())
             task = asyncio.create_task(call.run())
             await asyncio.wait_for(call.connected.wait(), 2)
-            while len(the_host.lines) < 2:
-                await asyncio.sleep(0.01)
+            await the_host.heard(b"MAIL")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -456,7 +457,7 @@ def test_cancelled_at_any_moment(delay: float, loop_factory: Callable[[], asynci
 
 def test_snapshot_while_it_runs() -> None:
     async def main() -> tuple[Session, Session]:
-        the_host = host(b"", end="stay")
+        the_host = host(end="stay")
         async with the_host.open():
             call = the_host.call(plan(limit=LIMIT))
             before = call.session()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.core.model import Cause, Confidence, Side
+from probe.core.model import Cause, Confidence, MtaOutcome, Side
 from probe.show import text
 from tests.show import samples
 from tests.support import make
@@ -38,7 +38,6 @@ def test_a_firewall_is_told_in_about_ten_lines() -> None:
           Effect now  Exim defers: 451 Could not complete sender verify callout
                       Postfix defers: 450 4.1.7 Sender address rejected: unverified
                       address
-          Mail host   mx1.customer.example.com [203.0.113.15]: connect.timeout
           rule connect-silent, 10 s; more: probe-sender explain connect.timeout
     """)
 
@@ -123,7 +122,6 @@ def test_an_international_domain_is_shown_both_ways_and_bytes_are_escaped() -> N
           Why         Its words name no mailbox: désolé.
           Whose move  not known yet
           Notes       The reply holds a control character.
-          Mail host   mx1.customer.example.com [203.0.113.15] said: 550 \x1b[31mgo away
           rule rcpt-unattributed, 500 ms; more: probe-sender explain rcpt.unattributed
     """)
 
@@ -210,6 +208,41 @@ def test_no_line_is_wider_than_the_terminal(sample: Callable[[], Report], width:
 def test_a_wide_page_needs_no_wrapping() -> None:
     wide = text.render(samples.firewall(), width=140)
     assert "Postfix defers: 450 4.1.7 Sender address rejected: unverified address\n" in wide
+
+
+def test_what_the_summary_says_is_not_said_again() -> None:
+    summary = 'mx1 says "550 5.1.1 unknown".'
+    report = make.report(
+        make.host_report(reply="550 5.1.1 unknown"), summary=summary, because=(summary, "That is plain.")
+    )
+    assert text.render(report) == page("""
+        administrator@customer.example.com: sender-exists (certain)
+          mx1 says "550 5.1.1 unknown".
+          Why         That is plain.
+          rule rcpt-accepted, 500 ms; more: probe-sender explain rcpt.accepted
+    """)
+
+
+def test_a_number_keeps_its_unit_and_the_command_stays_whole() -> None:
+    report = make.report(
+        summary="It did not answer on port 25, which is open elsewhere, not even within 10 s.",
+        because=(),
+        rule="a-rule-with-a-long-name",
+        reason="mail.null-sender-refused",
+    )
+    assert text.render(report, width=77) == page("""
+        administrator@customer.example.com: sender-exists (certain)
+          It did not answer on port 25, which is open elsewhere, not even within
+          10 s.
+          rule a-rule-with-a-long-name, 500 ms; more:
+          probe-sender explain mail.null-sender-refused
+    """)
+
+
+def test_a_long_effect_is_cut_to_two_lines_unless_verbose() -> None:
+    report = make.report(mta=make.mta(MtaOutcome.DEFER, exim="451 " + "word " * 60))
+    assert text.render(report).count("word") < 30
+    assert text.render(report, verbose=True).count("word") == 60
 
 
 def test_a_quoted_reply_cannot_scroll_the_verdict_away() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,9 @@ from probe.core import model
 from probe.show import wording
 from tests.show import samples
 from tests.support import make
+
+if TYPE_CHECKING:
+    from enum import StrEnum
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_count() -> None:
         (model.MtaOutcome, wording.DOES),
     ],
 )
-def test_every_word_of_the_model_has_a_name(words: type[Enum], names: dict[str, str]) -> None:
+def test_every_word_of_the_model_has_a_name(words: type[StrEnum], names: dict[StrEnum, str]) -> None:
     assert set(names) == set(words)
 
 
