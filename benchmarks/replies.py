@@ -1,9 +1,9 @@
 """How well refusals are read: `python benchmarks/replies.py FILE.jsonl [-v]`.
 
 The file holds one labelled reply per line, as JSON with the keys text, code, enhanced, stage and label.
-A code of null means that the text is a fragment without its code: it is then read as a 550, or as a 450 if its
-enhanced code says so, with that code in front. `unknown` and `data` are read as RCPT, because a callout has no
-DATA and hosts give the same refusals there; `connect` is the banner.
+A code of null means that the text is a fragment without its code: it is then read as a 550, or as a 450 if
+its enhanced code says so, with that code in front. `unknown` and `data` are read as RCPT, because a callout
+has no DATA and hosts give the same refusals there; `connect` is the banner.
 
 Printed are the figures that matter and the confusion table: labels down, readings across under the same
 numbers. `-v` adds the replies that were misread. Exit code 0; 2 when the file cannot be read.

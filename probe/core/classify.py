@@ -3,8 +3,8 @@
 The fold lives the domain as a mail server would:
 
 1. A domain that cannot have a mail host (DNS states) is decided without one.
-2. A host that accepts the address makes the sender exist, unless a host that is *more* preferred names the
-   mailbox missing (a backup that takes everything proves nothing).
+2. A host that accepts the address makes the sender exist. Where another host names the mailbox missing the
+   confidence is `uncertain` and a note says that they disagree: it may be a backup that takes everything.
 3. A host that names the mailbox missing makes it missing.
 4. "Not my domain" and "I never take mail" count only when every host that was tried says so: a backup
    that refuses while the real mail host is down says nothing about the sender.
@@ -139,6 +139,11 @@ _DOMAIN: dict[RouteState, tuple[str, Confidence, str]] = {
         Confidence.CERTAIN,
         "No resolver could be reached to look up {domain}.",
     ),
+    RouteState.CUT_OFF: (
+        "dns.cut-off",
+        Confidence.PROBABLE,
+        "The resolver says that {domain} does not exist, and that the root of the DNS does not either.",
+    ),
     RouteState.EXCHANGES_FAILED: (
         "dns.exchanges-failed",
         Confidence.CERTAIN,
@@ -246,13 +251,7 @@ def _definite(accepting: list[Judged], missing: list[Judged]) -> Verdict:
     if not accepting:
         firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
         return _rests_on(firmest)
-    if _preference(missing[0]) < _preference(accepting[0]):
-        return _weaken(_rests_on(missing[0]), Confidence.PROBABLE)
     return _weaken(_rests_on(accepting[0]), Confidence.UNCERTAIN)
-
-
-def _preference(item: Judged) -> int:
-    return item.host.preference if item.host.preference is not None else 0
 
 
 def _untried(judged: tuple[Judged, ...]) -> bool:

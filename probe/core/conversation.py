@@ -41,7 +41,7 @@ EXTRA_REPLIES = 100
 EXTRA_OCTETS = 65536
 """Octets of them, likewise."""
 SLICE = 1024
-"""Octets that are read before the limits are looked at again: a segment of empty lines is a reply an octet."""
+"""Octets that are read between two looks at these limits: of empty lines, each octet is a reply."""
 
 
 class Send(Struct, frozen=True):

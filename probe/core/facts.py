@@ -115,6 +115,7 @@ class Us(StrEnum):
     NULL_SENDER = "null-sender"
     REAL_SENDER = "real-sender"
     TLS_OFF = "tls-off"
+    TLS_REQUIRED = "tls-required"
 
 
 class Facts(Struct, frozen=True):
@@ -211,6 +212,8 @@ def host_facts(host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
 def _us(options: Options) -> Us:
     if options.tls is TlsMode.NEVER:
         return Us.TLS_OFF
+    if options.tls is TlsMode.REQUIRE:
+        return Us.TLS_REQUIRED
     return Us.REAL_SENDER if options.mail_from else Us.NULL_SENDER
 
 
@@ -221,8 +224,10 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
         ended = _CONNECT.get(connect.outcome, Ended.CUT_SHORT)
         if ended is Ended.CUT_SHORT and connect.ended - connect.started >= SILENT_AFTER:
             ended = Ended.SILENT
+        # A refused SYN gives ECONNREFUSED. ECONNRESET means that the connection stood and was reset at once,
+        # before we could look; a moment later it would have been seen as a reset instead of the greeting.
         facts = Facts(
-            Got.CONNECT,
+            Got.BANNER if ended is Ended.RESET else Got.CONNECT,
             ended,
             None,
             Grip.UNTESTED,
@@ -326,20 +331,21 @@ MISSING = frozenset({About.MISSING_MAILBOX, About.DISABLED})
 
 
 def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple[int | None, int | None]]:
-    """Find the second try with a real sender, in this session or in one of its own."""
+    """Find the second try with a real sender: in this session, or better in one of its own.
+
+    A session of its own is made because the first one broke off, so what it shows replaces what the first
+    one left unclear.
+    """
+    found = Real.UNTESTED
+    where: tuple[int | None, int | None] = (None, None)
     for number, session in enumerate(host.sessions):
         if number != index and session.purpose is not Purpose.REAL_SENDER:
             continue
-        found = Real.UNTESTED
-        where: tuple[int | None, int | None] = (None, None)
         for n, exchange in enumerate(session.exchanges):
-            if exchange.stage not in {Stage.MAIL_REAL, Stage.RCPT_REAL}:
-                continue
-            where = (number, n)
-            found = _real_step(exchange, session, options)
-        if found is not Real.UNTESTED:
-            return found, where
-    return Real.UNTESTED, (None, None)
+            if exchange.stage in {Stage.MAIL_REAL, Stage.RCPT_REAL}:
+                found = _real_step(exchange, session, options)
+                where = (number, n)
+    return found, where
 
 
 def _real_step(exchange: Exchange, session: Session, options: Options) -> Real:

@@ -46,6 +46,7 @@ _UNKNOWN_STATES = frozenset(
         RouteState.ONLY_PRIVATE,
         RouteState.FAMILY_EXCLUDED,
         RouteState.UNREACHABLE,
+        RouteState.CUT_OFF,
     }
 )
 _SLOW = frozenset({Ended.TIMEOUT, Ended.ENDLESS})

@@ -10,7 +10,7 @@ The little language of a phrase, over lower-case words without accents, apostrop
     user/mailbox            one word or the other
     {box}                   one word of a class in `CLASSES`
     the?                    may be missing
-    ..                      up to five words of the same sentence
+    ..                      up to seven words of the same sentence
     !not {listed}           only first: the word before must not be this one
     ^  $  .                 start of the text, its end, end of a sentence
 
@@ -336,7 +336,7 @@ TABLE: tuple[Row, ...] = (
         invalid/unimplemented/bad/unexpected command/parameter/argument/arguments/option
         command/parameter/argument/parameters/option .. {not} recognized/recognised/implemented
         command/parameter/argument/parameters/option .. {not} understood/supported/known
-        command/parameter unrecognized/unrecognised/unknown/unimplemented/rejected
+        command/parameter unrecognized/unrecognised/unknown/unimplemented
         {not} implemented
         synchronization/synchronisation/pipelining
         protocol error/violation
@@ -349,6 +349,17 @@ TABLE: tuple[Row, ...] = (
         """,
         "501 5.1.3 Bad recipient address syntax",
         "Postfix smtpd",
+    ),
+    Row(
+        "mailbox-full-outright",
+        About.FULL,
+        """
+        mailbox/inbox/maildir/maildrop/user/account/recipient is? full
+        mailbox/user/account/recipient/inbox is? over quota/overquota
+        mailbox/user/inbox quota/size limit? exceeded
+        """,
+        "452 4.2.2 <user@example.com>: Mailbox full, too many messages",
+        "Dovecot, Cyrus and others",
     ),
     Row(
         "message-size",
@@ -421,7 +432,9 @@ TABLE: tuple[Row, ...] = (
         """
         relay/relaying/relayed access? .. {refused}
         relay/relaying access? {not}
-        {not} .. relay/relaying/relayed
+        {not} a/an/to/we? relay
+        {not} {allowed} .. relay
+        {not} .. relaying/relayed
         {refused}/unable/unauthorized to? relay/relaying
         open relay
         list of allowed rcpthosts
@@ -443,6 +456,18 @@ TABLE: tuple[Row, ...] = (
         """,
         "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; sender not authorized for recipient",
         "Exchange documentation: the mailbox exists and takes only certain senders",
+    ),
+    Row(
+        "mailbox-disabled-outright",
+        About.DISABLED,
+        """
+        mailbox is/was/has been? blocked/disabled/suspended/closed/deleted/deactivated/locked
+        mailbox disabled/suspended/inactive/deactivated/locked/closed
+        recipient/user account/mailbox? is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
+        !your/sender account is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
+        """,
+        "554 5.2.1 <user@example.com>: mailbox disabled, not accepting messages",
+        "RFC 3463, in the words of many",
     ),
     # --- About our sender: one with a name --------------------------------------------------------
     Row(
@@ -565,6 +590,9 @@ TABLE: tuple[Row, ...] = (
         mail/mails/email/message/connect/connection/connections/connecting from .. {refused}
         mail/mails/email/message/connect/connection/connections/connecting from {your} {us}
         from your location
+        {mail} from {ip} .. deferred/delayed
+        connection/connections/{mail} .. {not} be? {allowed} from
+        ip .. in .. list/lists
         connection/connections/connect/session/envelope {refused}/dropped/closed
         {not} {allowed} to connect/send/deliver/talk/submit
         {not} {allowed} {mail} from
@@ -633,7 +661,7 @@ TABLE: tuple[Row, ...] = (
         boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. voll/uberfullt/saturee/llena/lotada
         quota .. depasse/superado/superada/uberschritten/excedido/excedida/superata/erreicht
         """,
-        "552 5.2.2 <user@example.com>: Mailbox is full",
+        "552 5.2.2 <user@example.com>: The user you wrote to has exceeded the storage quota",
         "Dovecot, Cyrus and others",
     ),
     Row(
@@ -667,7 +695,7 @@ TABLE: tuple[Row, ...] = (
         conta/caixa/usuario .. desativada/desativado/suspensa/suspenso/bloqueada/inativa/inativo
         casella/utente/account .. disabilitata/disabilitato/sospesa/sospeso/bloccata/disattivata/disattivato
         """,
-        "550 5.2.1 <user@example.com>: The account is disabled",
+        "550 Account <user@example.com> is inactive",
         "many",
     ),
     Row(
@@ -709,7 +737,8 @@ TABLE: tuple[Row, ...] = (
         {box} is/are? unknown
         {box} .. unknown
         unknown {box}
-        unknown .. {box}
+        unknown or? illegal/invalid? email/mail/local/recipient? {box}
+        {box} {not} a? local
         unknown local part
         local part .. unknown/{wrong}
         {not} such {box}
@@ -727,7 +756,6 @@ TABLE: tuple[Row, ...] = (
         {box} has/have moved
         unable to find .. {box}/email
         {not} find .. {box}/email
-        cannot/can/could not? be? resolved? .. {box}
         {not} our customer
         {not} a? customer
         {not} have/has an? .. account/mailbox/inbox
@@ -741,7 +769,6 @@ TABLE: tuple[Row, ...] = (
         """
         invalid/bad/illegal/incorrect/wrong/misspelled destination? {box}/emailaddress
         invalid/bad destination .. {box}
-        invalid .. recipient/mailbox/user/username
         !sender {box} is? marked? as? invalid
         !sender {box}/email .. invalid/misspelled
         {box} .. {not} be? delivered/deliverable
@@ -787,7 +814,7 @@ TABLE: tuple[Row, ...] = (
         "recipient-access-map",
         About.OTHER,
         """
-        recipient address rejected access denied
+        recipient address/addresses rejected access denied
         """,
         "554 5.7.1 <user@example.com>: Recipient address rejected: Access denied",
         "Postfix smtpd, check_recipient_access: an administrator's list, about the mailbox or about us",
@@ -985,7 +1012,8 @@ DNSBL_LABELS = frozenset(
         "abuseat", "abusix", "backscatterer", "barracudacentral", "blacklist", "blocklist", "cbl", "dnsbl",
         "dnsrbl", "drbl", "invaluement", "junkemailfilter", "lashback", "mailspike", "njabl", "pbl", "psbl",
         "rbl", "sbl", "senderbase", "senderscore", "sorbs", "spamcop", "spameatingmonkey", "spamhaus",
-        "spamrats", "spfbl", "surbl", "surriel", "talosintelligence", "uceprotect", "uribl", "wpbl", "xbl", "zen",
+        "spamrats", "spfbl", "surbl", "surriel", "talosintelligence", "uceprotect", "uribl", "wpbl", "xbl",
+        "zen",
     }
 )  # fmt: skip
 """Labels of host names that give a blocklist or a reputation service away; backscatterer.org is one of them.

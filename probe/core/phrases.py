@@ -15,7 +15,7 @@ of the quotation are about us already, or only ask us to wait. The words give th
 it is for good is the reply code's to say, and the caller's to keep.
 
 The text is cut into words once; each word leads to the phrases that begin with it, and a phrase is compared
-word by word, over gaps of at most five. The table is parsed when the first refusal is read, so that a run in
+word by word, over gaps of at most seven. The table is parsed when the first refusal is read, so that a run in
 which nobody refuses does not pay for it.
 """
 
@@ -33,7 +33,7 @@ TEXT_LIMIT = 4096
 """Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more either."""
 WORDS_LIMIT = 80
 """Characters of the matched words that a reading quotes."""
-GAP = 5
+GAP = 7
 """Words that `..` in a phrase may stand for."""
 
 AT_RCPT = frozenset({Stage.RCPT, Stage.RCPT_REAL, Stage.RCPT_RANDOM})

@@ -72,15 +72,16 @@ _FIRM = frozenset({Basis.WORDS, Basis.KEY})
 def leaves_open(reply: Reply, stage: Stage, words: tuple[str, ...]) -> bool:
     """Whether a refusal of the null sender's transaction asks for a second try with a real sender.
 
-    A 5xx to `MAIL FROM:<>` always does: only the second answer tells the null sender from ourselves. At RCPT
+    A 5xx to `MAIL FROM:<>` does, unless it wants TLS or a login, which no sender would change: only the
+    second answer tells the null sender from ourselves. At RCPT
     it depends on the reading. Words about us or about the mailbox settle it, and so does a code for the
     mailbox; x.7.1 alone does not, because it stands before refusals of every kind. `words`: see `ours`.
     """
     if reply.code is None or reply.code // 100 != 5:
         return False
-    if stage is Stage.MAIL:
-        return True
     reading = phrases.read(reply, stage, words)
+    if stage is Stage.MAIL:
+        return reading.about not in {About.TLS, About.AUTH}
     return reading.about in _OPEN or (reading.about is About.POLICY and reading.basis not in _FIRM)
 
 

@@ -547,13 +547,6 @@ _UNREACHABLE = [
             ),
             "RFC 1812 5.2.7.1 (code 13)",
         ),
-        (
-            "reset",
-            Side.THEIRS,
-            "The connection was reset in the moment that it opened.",
-            ((THEIR_ADMIN, "See which firewall or service on {ip} resets connections from {local_ip}."),),
-            "RFC 9293 3.5.2 (RST)",
-        ),
     )
 ]
 
@@ -843,6 +836,19 @@ _DNS = [
             "No resolver can be reached from this host.",
             ((OUR_ADMIN, "Check the network of this host and the addresses in /etc/resolv.conf."),),
             "RFC 1035 4.2.1",
+        ),
+        (
+            "cut-off",
+            Side.OURS,
+            "The resolver denies everything, even the root of the DNS: it is cut off from the Internet, or a captive"
+            " portal. What it says of the domain means nothing.",
+            (
+                (
+                    OUR_ADMIN,
+                    "Use a resolver that reaches the Internet: /etc/resolv.conf, or --dns-server here.",
+                ),
+            ),
+            "RFC 2308 3 (a denial carries an SOA record)",
         ),
         (
             "exchanges-failed",

@@ -69,6 +69,7 @@ class RouteState(StrEnum):
     CNAME_LOOP = "cname-loop"
     UNREACHABLE = "unreachable"
     CUT_SHORT = "cut-short"
+    CUT_OFF = "cut-off"
 
 
 class ExchangeKind(StrEnum):
@@ -154,6 +155,32 @@ def route(
     known: dict[Question, DnsAnswer] = {}
     for answer in answers:
         known.setdefault(Question(_canonical(answer.name), answer.type), answer)
+    way = _domain_route(address, known, seed, usable)
+    return _checked(way, known) if way.state in _ABSENT else way
+
+
+_ABSENT = frozenset({RouteState.NXDOMAIN, RouteState.NO_MAIL_HOST, RouteState.DANGLING})
+_DENIALS = frozenset({DnsOutcome.NXDOMAIN, DnsOutcome.NODATA})
+_ROOT = Question(".", "NS")
+
+
+def _checked(way: Route, known: Mapping[Question, DnsAnswer]) -> Route:
+    """Believe that something does not exist only from a resolver that knows what does.
+
+    A denial carries the SOA record of the zone that denies (RFC 2308 3). Many forwarders strip it, and so does
+    a resolver that is cut off from the Internet, or a captive portal, and denies everything. The root of the
+    DNS tells them apart: who cannot name its servers cannot know that a domain is missing.
+    """
+    if all(answer.soa_minimum is not None for answer in known.values() if answer.outcome in _DENIALS):
+        return way
+    root = known.get(Question(_canonical(_ROOT.name), _ROOT.type))
+    if root is None:
+        return replace(way, state=RouteState.ASKING, questions=(_ROOT,))
+    return way if root.outcome is DnsOutcome.ANSWER else replace(way, state=RouteState.CUT_OFF)
+
+
+def _domain_route(address: Address, known: Mapping[Question, DnsAnswer], seed: int, usable: _Usable) -> Route:
+    families = usable.families
     domain = _canonical(address.domain)
     mx = _follow(known, domain, "MX")
     aliased = mx.owner != domain

@@ -115,6 +115,18 @@ _READING_RULES = (
         got=AT_RCPT,
         ended=_set(Ended.NOT_VERIFIED),
     ),
+    # A list of those who send bounces or callouts (backscatterer.org) is used against the null sender only,
+    # so that a real sender is taken: it is still our address that is listed.
+    Rule(
+        "mail-blocklisted",
+        "mail.blocklisted",
+        CERTAIN,
+        "{host} [{ip}] refused MAIL FROM:<{mail_from}> because of a blocklist or reputation: {reply}.",
+        got=AT_MAIL,
+        ended=NEGATIVE,
+        about=_set(About.BLOCKLIST),
+        grip=FIRM,
+    ),
     # The second try with a real sender, where it was made, outweighs wording.
     Rule(
         "rcpt-null-refused-real-accepted",
@@ -289,7 +301,7 @@ _READING_RULES = (
             ended=_set(Ended.REFUSED),
             about=_set(About.OUR_SENDER),
             real=_set(Real.UNTESTED, Real.UNCLEAR),
-            us=_set(Us.NULL_SENDER, Us.TLS_OFF),
+            us=_set(Us.NULL_SENDER, Us.TLS_OFF, Us.TLS_REQUIRED),
         )
         for got, stage in ((Got.MAIL, "mail"), (Got.RCPT, "rcpt"))
     ),
@@ -334,6 +346,8 @@ def _about_us() -> Iterable[Rule]:
             ("our-sender", "sender-refused", _set(About.OUR_SENDER), "because of the sender we gave"),
             ("policy", "refused", _set(About.POLICY), "by policy"),
         ):
+            if (stage, name) == ("mail", "blocklisted"):
+                continue  # it stands further up
             yield Rule(
                 f"{stage}-{name}",
                 f"{stage}.{reason}",
@@ -383,6 +397,18 @@ _TLS_RULES = (
         ended=_set(Ended.NO_STARTTLS),
     ),
     Rule(
+        "tls-required-and-failed",
+        "tls.not-available",
+        CERTAIN,
+        "STARTTLS with {host} [{ip}] failed ({errno}), and --tls require was given.",
+        got=_set(Got.TLS),
+        us=_set(Us.TLS_REQUIRED),
+        ended=_set(
+            Ended.TLS_FAILED, Ended.TIMEOUT, Ended.CLOSED, Ended.RESET, Ended.MALFORMED, Ended.ENDLESS,
+            Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE,
+        ),
+    ),
+    Rule(
         "tls-failed",
         "tls.failed",
         PROBABLE,
@@ -408,7 +434,7 @@ def _plain() -> Iterable[Rule]:
     yield Rule(
         "banner-refused",
         "banner.refused",
-        PROBABLE,
+        UNCERTAIN,
         "{host} [{ip}] refuses the connection before anything was said: {reply}.",
         got=_set(Got.BANNER),
         ended=_set(Ended.REFUSED),
@@ -416,7 +442,7 @@ def _plain() -> Iterable[Rule]:
     yield Rule(
         "helo-refused",
         "helo.refused",
-        PROBABLE,
+        UNCERTAIN,
         "{host} [{ip}] refuses EHLO and HELO: {reply}.",
         got=_set(Got.HELO),
         ended=_set(Ended.REFUSED),
@@ -499,7 +525,7 @@ def _plain() -> Iterable[Rule]:
         yield Rule(
             f"{stage}-malformed",
             "banner.not-smtp" if got is Got.BANNER else f"{stage}.malformed",
-            PROBABLE,
+            CERTAIN,
             f"What {{host}} [{{ip}}] sent instead of {due} is no SMTP reply: {{reply}}.",
             got=at,
             ended=_set(Ended.MALFORMED),
@@ -515,7 +541,7 @@ def _plain() -> Iterable[Rule]:
         yield Rule(
             f"{stage}-odd-code",
             f"{stage}.odd-code",
-            PROBABLE,
+            CERTAIN,
             f"{{host}} [{{ip}}] answered {what} with a code that has no meaning there: {{reply}}.",
             got=at,
             ended=_set(Ended.ODD_CODE, Ended.NOT_VERIFIED),
@@ -551,7 +577,6 @@ def _plain() -> Iterable[Rule]:
             CERTAIN,
             "The network answers that connections to {host} [{ip}] are prohibited ({errno}).",
         ),
-        (Ended.RESET, "connect.reset", PROBABLE, "{host} [{ip}] reset the connection as it opened."),
         (Ended.NO_ROUTE, "connect.no-route", CERTAIN, "This host has no route to {host} [{ip}] ({errno})."),
         (
             Ended.LOCAL,

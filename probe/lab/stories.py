@@ -10,9 +10,6 @@ from probe.core.model import Cause
 from probe.lab.world import ClosedHost, DeadHost, Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from probe.lab.nameserver import Behaviour
     from probe.lab.world import Host
 
 
@@ -33,8 +30,7 @@ class Story(Struct, frozen=True):
         hosts: dict[str, Host | str] = dict(self.scripts)
         hosts |= {ip: DeadHost(ip) for ip in self.dead}
         hosts |= {ip: ClosedHost(ip) for ip in self.closed}
-        behaviours: Mapping[str, Behaviour] = self.behaviours  # type: ignore[assignment]
-        return Lab(self.zone, hosts, behaviours)
+        return Lab(self.zone, hosts, self.behaviours)
 
 
 STORIES: tuple[Story, ...] = (

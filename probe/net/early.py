@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # what `typing` would say, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

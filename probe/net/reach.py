@@ -33,39 +33,42 @@ async def connect(
     owns. Whatever the system or the network does is an outcome; nothing but cancellation raises.
     """
     started = clock()
+    number: int | None
+    if source is not None and _family(source) != _family(ip):
+        number = errno.EAFNOSUPPORT
+        return Connect(started, clock(), ConnectOutcome.NO_ROUTE, number, errno_name(number)), None
     sock: socket.socket | None = None
-    number = errno.EAFNOSUPPORT if source is not None and _family(source) != _family(ip) else 0
     at_once = True
     try:
-        if number == 0:
-            sock = socket.socket(_family(ip), socket.SOCK_STREAM)
-            sock.setblocking(False)
-            if source is not None:
-                sock.bind((source, 0))
-            number = sock.connect_ex((ip, port))
-        if sock is not None and number == errno.EINPROGRESS:
+        sock = socket.socket(_family(ip), socket.SOCK_STREAM)
+        sock.setblocking(False)
+        if source is not None:
+            sock.bind((source, 0))
+        number = sock.connect_ex((ip, port))
+        if number == errno.EINPROGRESS:
             at_once = False
             number = await _established(sock, limit=timeout)
-        record = _record(number, started, clock(), sock, at_once=at_once)
+        local_ip = _local_ip(sock)
+        if number == 0:
+            return Connect(started, clock(), ConnectOutcome.CONNECTED, local_ip=local_ip), sock
     except OSError as error:  # no descriptor left, no IPv6 in this kernel, a source that is not ours
-        record = _record(error.errno or errno.EIO, started, clock(), None, at_once=True)
+        number, local_ip = error.errno or errno.EIO, None
     except BaseException:
         if sock is not None:
             sock.close()
         raise
-    if record.outcome is ConnectOutcome.CONNECTED:
-        return record, sock
     if sock is not None:
         sock.close()
-    return record, None
+    outcome = ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=at_once)
+    return Connect(started, clock(), outcome, number, errno_name(number), local_ip), None
 
 
 def _family(ip: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
-async def _established(sock: socket.socket, *, limit: float) -> int:
-    """Wait until the handshake of TCP ends; return its errno, 0 for success."""
+async def _established(sock: socket.socket, *, limit: float) -> int | None:
+    """Wait until the handshake of TCP ends; return its errno, 0 for success, None when our own time is up."""
     loop = asyncio.get_running_loop()
     writable = asyncio.Event()
     loop.add_writer(sock, writable.set)
@@ -73,21 +76,12 @@ async def _established(sock: socket.socket, *, limit: float) -> int:
         async with asyncio.timeout(limit):
             await writable.wait()
     except TimeoutError:
-        return errno.ETIMEDOUT
+        return None
     finally:
         loop.remove_writer(sock)  # before close: a reused descriptor would inherit the callback
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
-def _record(
-    number: int, started: float, ended: float, sock: socket.socket | None, *, at_once: bool
-) -> Connect:
-    local_ip = None
-    if sock is not None:
-        local_ip = sock.getsockname()[0]
-        if local_ip in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound: the kernel chose none
-            local_ip = None
-    if number == 0:
-        return Connect(started, ended, ConnectOutcome.CONNECTED, local_ip=local_ip)
-    outcome = connect_outcome(number, at_once=at_once)
-    return Connect(started, ended, outcome, number, errno_name(number), local_ip)
+def _local_ip(sock: socket.socket) -> str | None:
+    ip: str = sock.getsockname()[0]
+    return None if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 - compared, not bound: the kernel chose none

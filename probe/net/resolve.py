@@ -289,7 +289,7 @@ async def _receive(sock: socket.socket, size: int) -> bytes:
 
 
 def _folded(name: str) -> str:
-    return name.lower().removesuffix(".")
+    return name.lower().removesuffix(".") or "."
 
 
 def _draw_id() -> int:

@@ -131,6 +131,7 @@ class Call:
             if talk.awaiting is Stage.TLS:
                 self._negotiating_since = self._clock()
                 self._wire.hand_over(bytes(self._unread))
+                self._unread.clear()
             elif talk.awaiting is not Stage.STARTTLS:
                 self._stop_upgrade()
         self._perform(actions)
@@ -162,8 +163,8 @@ class Call:
         self._set_timer()
 
     def _write(self, line: bytes) -> None:
-        # A transport that is closing tells so by itself, a moment later and with the reason. (uvloop's raises a
-        # RuntimeError when it is cancelled while it opens.)
+        # A transport that is closing tells so by itself, a moment later and with the reason. (That of uvloop
+        # raises RuntimeError when it is cancelled while it opens.)
         if self._wire is not None:
             with contextlib.suppress(SMTPServerDisconnected, RuntimeError):
                 self._wire.write(line)

@@ -173,10 +173,12 @@ class Collection:
                 if question not in self._asking:
                     ask = self.backends.resolver.ask(question.name, question.type)
                     self._asking[question] = asyncio.create_task(ask)
-            wake = self._start_next(way.targets)
             if await self._definite():
                 return
-            running: set[asyncio.Task[None] | asyncio.Task[DnsAnswer]] = {probe.task for probe in self._probes.values() if not probe.task.done()}
+            wake = self._start_next(way.targets)
+            running: set[asyncio.Task[None] | asyncio.Task[DnsAnswer]] = {
+                probe.task for probe in self._probes.values() if not probe.task.done()
+            }
             running |= set(self._asking.values())
             if not running and wake is None:
                 return

@@ -162,6 +162,8 @@ def test_without_words_or_their_own_code_nothing_is_missing(code: int, noise: by
         ("504 5.5.2 <x>: Helo command rejected: Host not found", About.HELO),
         ("454 4.7.1 <a@example.com>: Relay access denied", About.RELAY),
         ("550 relay not permitted", About.RELAY),
+        ("550 we do not relay for strangers", About.RELAY),
+        ("550 address not found in relay recipient table", About.MISSING_MAILBOX),
         ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", About.RELAY),
         ("550 5.7.25 Sorry", About.RDNS),
         ("550 5.7.511 Sorry", About.POLICY),

@@ -41,12 +41,12 @@ def record(line: str) -> DnsRecord:
     return DnsRecord(name, rdtype, 300, data, int(preference), target)
 
 
-def says(question: str, *lines: str, outcome: DnsOutcome | None = None) -> DnsAnswer:
+def says(question: str, *lines: str, outcome: DnsOutcome | None = None, soa: int | None = 300) -> DnsAnswer:
     """Answer `name TYPE` with records `owner TYPE data`; with NODATA when there are none, unless told."""
     name, rdtype = question.split(" ")
     outcome = outcome or (DnsOutcome.ANSWER if lines else NODATA)
     records = tuple(record(line) for line in lines)
-    return DnsAnswer(name, rdtype, 0.0, 0.1, outcome, None, False, records, None, ())
+    return DnsAnswer(name, rdtype, 0.0, 0.1, outcome, None, False, records, soa, ())
 
 
 def mx(*data: str, domain: str = DOMAIN) -> DnsAnswer:
@@ -310,6 +310,46 @@ def test_an_endless_chain_costs_few_questions() -> None:
         answers.append(says(f"{question.name} MX", f"{question.name} CNAME c{number}.example."))
         found = go(*answers)
     assert (found.state, len(answers)) == (RouteState.CNAME_LOOP, 1 + MAX_CNAMES)
+
+
+# --- whom to believe ----------------------------------------------------------------------------------
+
+
+def test_a_denial_without_soa_is_checked_at_the_root() -> None:
+    found = go(says(f"{DOMAIN} MX", outcome=NXDOMAIN, soa=None))
+    assert (found.state, found.questions) == (RouteState.ASKING, (Question(".", "NS"),))
+
+
+def test_a_resolver_that_knows_the_root_is_believed() -> None:
+    root = says(". NS", ". NS a.root-servers.example.")
+    assert go(says(f"{DOMAIN} MX", outcome=NXDOMAIN, soa=None), root).state is RouteState.NXDOMAIN
+
+
+@pytest.mark.parametrize("outcome", [NXDOMAIN, NODATA, SERVFAIL, DnsOutcome.TIMEOUT, DnsOutcome.REFUSED])
+@pytest.mark.parametrize(
+    "denials",
+    [
+        [says(f"{DOMAIN} MX", outcome=NXDOMAIN, soa=None)],
+        [says(f"{DOMAIN} MX", soa=None), says(f"{DOMAIN} A"), says(f"{DOMAIN} AAAA")],
+        [
+            mx("10 a.example.net"),
+            *[says(f"a.example.net {t}", outcome=NXDOMAIN, soa=None) for t in ("A", "AAAA")],
+        ],
+    ],
+    ids=["domain", "no-mail-host", "dangling"],
+)
+def test_a_resolver_that_denies_the_root_makes_nobody_missing(
+    denials: list[DnsAnswer], outcome: DnsOutcome
+) -> None:
+    found = go(*denials, says(". NS", outcome=outcome, soa=None))
+    assert (found.state, found.questions) == (RouteState.CUT_OFF, ())
+
+
+def test_where_a_mail_host_is_found_the_root_is_not_asked() -> None:
+    found = go(
+        says(f"{DOMAIN} MX", soa=None), says(f"{DOMAIN} A", f"{DOMAIN} A 192.0.2.1"), says(f"{DOMAIN} AAAA")
+    )
+    assert (found.state, found.questions) == (RouteState.READY, ())
 
 
 # --- families and scopes -----------------------------------------------------------------------------

@@ -233,7 +233,8 @@ def test_one_byte_at_a_time_within_the_limit() -> None:
             for byte in turn:
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.002)
-            await reader.readline()
+            if not turn.startswith(b"221"):
+                await reader.readline()
 
     session = converse(Host(handler), plan())
     assert replies(session)[Stage.QUIT] == 221
