@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # One profile for all: no wall-clock deadline, because a busy machine is not a bug.
 settings.register_profile("default", deadline=None)
@@ -16,9 +19,7 @@ IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+def pytest_runtest_makereport() -> Iterator[None]:
     """Turn a skip into a failure where everything that a test needs has to be there."""
     report: pytest.TestReport = yield  # type: ignore[assignment]  # pluggy sends the result of the inner hooks
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,20 +16,25 @@ from probe.cli.options import diagnosis, explanation
 from probe.codec import schema
 from probe.core.reasons import CAUSES, REASONS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
 def reasons_page() -> str:
     """Give the page as it has to be."""
-    out = ["# Causes and reasons", "", "Made from `probe/core/reasons.py`; `probe-sender explain WORD` says the same.", ""]
+    out = ["# Causes and reasons", ""]
+    out += ["Made from `probe/core/reasons.py`; `probe-sender explain WORD` says the same.", ""]
     for cause, (code, means) in CAUSES.items():
         out += [f"## {cause} (exit code {code})", "", means, ""]
         for row in REASONS.values():
             if row.cause is cause:
                 out += [f"### `{row.word}`", "", row.means.format_map(GENERAL), ""]
                 out += [f"Who acts: {row.side}. Reference: {row.ref}.", ""]
-                out += [f"{n}. **{who}**: {what.format_map(GENERAL)}" for n, (who, what) in enumerate(row.steps, 1)]
+                steps = enumerate(row.steps, 1)
+                out += [f"{n}. **{who}**: {what.format_map(GENERAL)}" for n, (who, what) in steps]
                 out += [""]
     return "\n".join(out)
 

@@ -93,7 +93,7 @@ def _addresses(texts: list[str], settings: Settings) -> tuple[list[Address], int
 def _settings(args: Namespace) -> Settings:
     from probe.core.address import AddressError, parse
     from probe.core.model import TlsMode
-    from probe.settings import Settings, SettingsError
+    from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings, SettingsError
 
     mail_from = ""
     if args.mail_from not in {"", "<>"}:
@@ -101,9 +101,13 @@ def _settings(args: Namespace) -> Settings:
             mail_from = parse(args.mail_from).mailbox
         except AddressError as error:
             raise UsageError(f"--mail-from: {error}") from None
+    # Half of the overall limit for one question, so that a dead resolver is told from a run cut short.
+    dns_timeout = min(DNS_TIMEOUT, args.timeout / 2)
     try:
         return Settings(
             timeout=args.timeout,
+            dns_timeout=dns_timeout,
+            dns_try_timeout=min(DNS_TRY_TIMEOUT, dns_timeout / DNS_TRIES),
             connect_timeout=args.connect_timeout,
             reply_timeout=args.reply_timeout,
             helo=args.helo,

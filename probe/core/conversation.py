@@ -8,8 +8,8 @@ and what follows which answer, stands in `script`; here is when it is said, and 
 Replies are paired with commands by order alone, so one reply too many shifts all that follow, and a refusal
 can pass for an acceptance. Three things guard against it. Whatever complete reply is already there when a
 command has been answered is put aside as `Stage.EXTRA` before the next command goes out. A peer that has sent
-such a reply is given a short silence before each further command. What comes later still shows at QUIT: we
-read on until the peer closes, and `in_step` looks at what came.
+such a reply is given a short silence before each further command. What comes later still shows at QUIT, whose
+answer is then not 221: we read on until the peer closes, and `in_step` looks at what came.
 
 QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
 nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
@@ -218,7 +218,7 @@ class Conversation:
     def _proceed(self, now: float) -> tuple[Action, ...]:
         """Do what was decided, unless the peer may still be speaking."""
         if self._next is None:
-            return ()
+            return self._farewell()
         if self._next is Stage.TLS:
             # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
             self._reader.discard()
@@ -229,6 +229,16 @@ class Conversation:
             self._quiet = now + SETTLE
             return ()
         return self._send(self._next, now)
+
+    def _farewell(self) -> tuple[Action, ...]:
+        """Hang up once QUIT has its 221: after that nothing can be out of step, and waiting costs a second."""
+        last = self._exchanges[-1] if self._exchanges and self.awaiting is None else None
+        if last is None or last.stage is not Stage.QUIT or last.reply is None or last.reply.code != 221:
+            return ()
+        if self._reader.pending:
+            return ()
+        self.finished = True
+        return (Close(abort=False),)
 
     def _send(self, stage: Stage, now: float) -> tuple[Action, ...]:
         self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)

@@ -306,6 +306,12 @@ def _quotation() -> re.Pattern[str]:
     )
 
 
+@cache
+def _escape() -> re.Pattern[str]:
+    """Match a control sequence of ECMA-48 5.4."""
+    return re.compile(r"\x1b\[[0-?]{0,30}[ -/]{0,3}[@-~]")
+
+
 def _decode(raw: str) -> tuple[str, bool]:
     """Return the text that the bytes mean, and whether they were UTF-8 beyond ASCII."""
     if raw.isascii():
@@ -318,6 +324,8 @@ def _decode(raw: str) -> tuple[str, bool]:
 
 def _words(text: str, ours: tuple[str, ...]) -> list[Word]:
     """Cut a text into the words that phrases are made of; what is not a word is left out."""
+    if "\x1b" in text:  # a terminal would not show these, and "31m" must not stick to the word behind it
+        text = _escape().sub(lambda found: " " * len(found[0]), text)
     folded = text.translate(_FOLD).lower()
     if len(folded) != len(text):  # an exotic letter grew: places matter more than its case
         folded = text

@@ -12,13 +12,15 @@ is stronger than wording about the mailbox, which `phrases.py` sees to. What is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Step, Us
 from probe.core.model import About, Confidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RULES_VERSION = 1
 

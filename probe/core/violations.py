@@ -7,7 +7,7 @@ postmaster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -26,6 +26,9 @@ from probe.core.model import (
     Violation,
 )
 from probe.core.route import ExchangeKind, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Requirement(Struct, frozen=True):

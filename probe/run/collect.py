@@ -12,9 +12,7 @@ host costs a fraction of a second and a slow one is still heard out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -37,6 +35,10 @@ from probe.core.model import (
 )
 from probe.core.route import Question, Route, Target, route
 from probe.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
 LOOKUP_GRACE = 1.0
 """How long the first known mail host waits for look-ups that may yet name a more preferred one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from probe.run.collect import Backends, Collection
 from probe.settings import DNS_TRIES, Settings, parse_server
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from probe.core.conversation import Plan
     from probe.core.model import Address, Evidence, Report
     from probe.core.route import Target

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,9 @@ from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Step, Us
 from probe.core.model import About, Cause
 from probe.core.reasons import CAUSES, REASONS, WORST_FIRST
 from probe.core.rules import HOST_RULES, Rule, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIELDS = {
     "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "local_ip", "helo", "mail_from",
@@ -70,7 +73,10 @@ def test_every_combination_is_decided(facts: Facts) -> None:
 def test_the_last_rule_is_inconclusive_and_matches_anything() -> None:
     last = HOST_RULES[-1]
     assert REASONS[last.reason].cause is Cause.INCONCLUSIVE
-    assert all(getattr(last, column) is None for column in ("got", "ended", "about", "grip", "real", "step", "codes", "us"))
+    assert all(
+        getattr(last, column) is None
+        for column in ("got", "ended", "about", "grip", "real", "step", "codes", "us")
+    )
 
 
 def test_ids_are_unique() -> None:
@@ -92,11 +98,13 @@ def test_nothing_is_missing_unless_the_peer_named_the_mailbox_or_domain_at_rcpt(
         if REASONS[rule.reason].cause is not Cause.MISSING_SENDER:
             continue
         if rule.id == "banner-host-takes-no-mail":  # RFC 7504: the host says it of itself
-            assert rule.about == {About.NO_MAIL_HOST}
+            assert rule.about == frozenset({About.NO_MAIL_HOST})
             continue
-        assert rule.ended == {Ended.REFUSED}
-        assert rule.real == {Real.RCPT_MISSING} or (rule.about is not None and rule.about <= allowed)
-        if rule.about is not None and rule.about != {About.NO_MAIL_DOMAIN}:
+        assert rule.ended == frozenset({Ended.REFUSED})
+        assert rule.real == frozenset({Real.RCPT_MISSING}) or (
+            rule.about is not None and rule.about <= allowed
+        )
+        if rule.about is not None and rule.about != frozenset({About.NO_MAIL_DOMAIN}):
             assert rule.grip is not None
             assert rule.grip <= {Grip.WORDS, Grip.ENHANCED}
 
@@ -108,7 +116,9 @@ def test_nothing_is_missing_unless_the_peer_named_the_mailbox_or_domain_at_rcpt(
 )  # fmt: skip
 @pytest.mark.parametrize("grip", list(Grip))
 @pytest.mark.parametrize("ended", list(Ended))
-def test_words_that_are_not_about_the_mailbox_never_make_it_missing(about: About, grip: Grip, ended: Ended) -> None:
+def test_words_that_are_not_about_the_mailbox_never_make_it_missing(
+    about: About, grip: Grip, ended: Ended
+) -> None:
     rule, _ = decide(row(about=about, grip=grip, ended=ended))
     assert REASONS[rule.reason].cause is not Cause.MISSING_SENDER
 
