@@ -1,4 +1,4 @@
-"""probe-sender: why would a sender-verify callout to this address fail?
+"""probe-sender says why a sender-verify callout to an address fails.
 
 `await probe_sender("user@example.com")` gives a `Report`; `Settings` holds the options of the command.
 Names are loaded on first use, so that `probe-sender --help` does not pay for the network.
@@ -29,7 +29,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Load a public name on first use (PEP 562)."""
     if name in _HOMES:
-        from importlib import import_module
+        from importlib import import_module  # noqa: PLC0415  # --help has no use for it
 
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

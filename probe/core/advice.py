@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from probe.core.model import NextStep
-from probe.core.reasons import ReasonRow
 from probe.core.sentences import fill
+
+if TYPE_CHECKING:
+    from probe.core.reasons import ReasonRow
 
 
 def next_steps(row: ReasonRow, fields: dict[str, str]) -> tuple[NextStep, ...]:

@@ -312,7 +312,7 @@ def _because(
     if reading is not None and reading.words:
         reasons.append(
             Reason(
-                f'The words "{reading.words}" are about: {reading.about} (row {reading.row}).',
+                f'Its words "{reading.words}" are read as {ABOUT_SAYS[reading.about]}.',
                 _pointers(item),
             )
         )
@@ -391,7 +391,7 @@ _FORMS: dict[AddressForm, str] = {
     AddressForm.BATV: "The address is signed with BATV (prvs=): it is valid for about a week, and mail hosts that use"
     " BATV refuse bounces to the unsigned address.",
     AddressForm.SRS: "The address is rewritten by SRS: a forwarder made it, and it stops working after some weeks.",
-    AddressForm.VERP: "The address is a VERP return path: it names one recipient of one mailing and may be short-lived.",
+    AddressForm.VERP: "The address is a VERP return path: it names one recipient of a mailing and may be short-lived.",
     AddressForm.NULL_LIKE: "A no-reply address without a mailbox is the classic cause of a failed sender verification.",
 }
 

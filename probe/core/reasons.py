@@ -30,8 +30,10 @@ def _row(word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str
 
 _EXEMPT = (
     OUR_ADMIN,
-    "If the mail is wanted meanwhile, exempt the connecting relay (the IP after H= in your log, not the mail host"
-    " {ip}) from sender verification, or verify with callout=30s,defer_ok.",
+    (
+        "If the mail is wanted meanwhile, exempt the connecting relay (the IP after H= in your log, not the mail host"
+        " {ip}) from sender verification, or verify with callout=30s,defer_ok."
+    ),
 )
 _WAIT = (
     SUPPORT,
@@ -54,8 +56,10 @@ _EXISTS = [
         "The mail host accepted the address as a recipient, as a callout asks it to.",
         (
             SUPPORT,
-            "The callout works from here. If your log shows a failure, compare its time and called host, and"
-            " clear the cached answer (Exim keeps a refusal for up to 2 h, a domain's for 3 h; cPanel for 1 h).",
+            (
+                "The callout works from here. If your log shows a failure, compare its time and called host, and"
+                " clear the cached answer (Exim keeps a refusal for up to 2 h, a domain's for 3 h; cPanel for 1 h)."
+            ),
         ),
         ref="RFC 5321 3.3",
     ),
@@ -176,8 +180,10 @@ _CANNOT_TELL = [
         "The address was refused in words that do not say whether the mailbox, the null sender or we are meant.",
         (
             SUPPORT,
-            "Next test: ask from another network (another --source), and look at the whole reply with -v;"
-            " a mailbox that is missing is refused everywhere, a block of us is not.",
+            (
+                "Next test: ask from another network (another --source), and look at the whole reply with -v;"
+                " a mailbox that is missing is refused everywhere, a block of us is not."
+            ),
         ),
         _EXEMPT,
         ref="RFC 5321 4.2.3 (550 says mailbox or policy)",
@@ -225,8 +231,10 @@ _CANNOT_TELL = [
         "MAIL FROM:<> was refused, and it could not be tested whether a real sender is taken.",
         (
             SUPPORT,
-            "Next test: probe again with --mail-from set to an address of yours that exists; if that is taken,"
-            " they refuse the null sender.",
+            (
+                "Next test: probe again with --mail-from set to an address of yours that exists; if that is taken,"
+                " they refuse the null sender."
+            ),
         ),
         _EXEMPT,
         ref="RFC 5321 4.5.5, RFC 1123 5.2.9",
@@ -420,8 +428,10 @@ _TEMPORARY = [
         (SUPPORT, "Probe again from the same address after the time it names, or after 5 to 15 minutes."),
         (
             OUR_ADMIN,
-            "If it never passes, their greylisting does not learn null-sender callouts: verify with defer_ok,"
-            " or exempt the connecting relay.",
+            (
+                "If it never passes, their greylisting does not learn null-sender callouts: verify with defer_ok,"
+                " or exempt the connecting relay."
+            ),
         ),
         ref="RFC 6647 2, RFC 5321 4.2.1",
     ),
@@ -451,8 +461,10 @@ _FIREWALL = [
         "The mail host's port did not answer at all: no connection, no refusal. Typically a firewall drops the packets.",
         (
             OUR_ADMIN,
-            "See whether other mail hosts answer on port {port} from here; if none does, your own network or"
-            " provider blocks outgoing port 25.",
+            (
+                "See whether other mail hosts answer on port {port} from here; if none does, your own network or"
+                " provider blocks outgoing port 25."
+            ),
         ),
         (
             THEIR_ADMIN,
@@ -469,13 +481,17 @@ _FIREWALL = [
         " deliberately slow server.",
         (
             SUPPORT,
-            "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: a greeting that comes"
-            " late tells a slow server from a firewall.",
+            (
+                "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: a greeting that comes"
+                " late tells a slow server from a firewall."
+            ),
         ),
         (
             THEIR_ADMIN,
-            "See whether {ip} got the connection from {local_ip}, and greet within 30 s: verifying servers"
-            " do not wait longer.",
+            (
+                "See whether {ip} got the connection from {local_ip}, and greet within 30 s: verifying servers"
+                " do not wait longer."
+            ),
         ),
         _EXEMPT,
         ref="RFC 5321 4.5.3.2.1",
@@ -488,8 +504,10 @@ _FIREWALL = [
             f"The conversation began, then no answer to {what} came within the limit.",
             (
                 SUPPORT,
-                "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: an answer that comes"
-                " late tells a slow server from a lossy path.",
+                (
+                    "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: an answer that comes"
+                    " late tells a slow server from a lossy path."
+                ),
             ),
             (
                 THEIR_ADMIN,
@@ -565,8 +583,10 @@ _BROKEN = [
         (
             "closed",
             "The mail host closed the connection when {what}.",
-            "Answer each command, and close only after QUIT or with a 421; see the mail host's log for why it hangs up on"
-            " {local_ip}.",
+            (
+                "Answer each command, and close only after QUIT or with a 421; see the mail host's log for why it hangs up on"
+                " {local_ip}."
+            ),
             "RFC 5321 3.8",
         ),
         (
@@ -625,8 +645,10 @@ _NONCOMPLIANT = [
             means,
             (
                 THEIR_ADMIN,
-                "Accept MAIL FROM:<> for {mailbox}: bounces and verification callouts use it. Refusing it"
-                " does not stop spam, and the domain's own bounces are lost.",
+                (
+                    "Accept MAIL FROM:<> for {mailbox}: bounces and verification callouts use it. Refusing it"
+                    " does not stop spam, and the domain's own bounces are lost."
+                ),
             ),
             _EXEMPT,
             (
@@ -719,8 +741,10 @@ _POLICY = [
             (
                 (
                     OUR_ADMIN,
-                    "Use the fully qualified name that the address resolves to: --helo here, primary_hostname or"
-                    " helo_data in Exim, smtp_helo_name in Postfix.",
+                    (
+                        "Use the fully qualified name that the address resolves to: --helo here, primary_hostname or"
+                        " helo_data in Exim, smtp_helo_name in Postfix."
+                    ),
                 ),
                 _EXEMPT,
             ),
@@ -746,8 +770,10 @@ _POLICY = [
             (
                 (
                     SUPPORT,
-                    "Probe again without --mail-from (a callout uses <>), or with one that exists and may be"
-                    " sent from here.",
+                    (
+                        "Probe again without --mail-from (a callout uses <>), or with one that exists and may be"
+                        " sent from here."
+                    ),
                 ),
                 _EXEMPT,
             ),
@@ -772,8 +798,10 @@ _RATE = [
 _DNS_STEPS = (
     (
         SUPPORT,
-        "Probe again with --dns-server and a resolver of another network: the same failure there means that the"
-        " domain's own name servers are broken.",
+        (
+            "Probe again with --dns-server and a resolver of another network: the same failure there means that the"
+            " domain's own name servers are broken."
+        ),
     ),
     (THEIR_ADMIN, "Mend the name servers of {domain}; every mail server that looks it up is told the same."),
 )
@@ -840,8 +868,10 @@ _DNS = [
         (
             "cut-off",
             Side.OURS,
-            "The resolver denies everything, even the root of the DNS: it is cut off from the Internet, or a captive"
-            " portal. What it says of the domain means nothing.",
+            (
+                "The resolver denies everything, even the root of the DNS: it is cut off from the Internet, or a captive"
+                " portal. What it says of the domain means nothing."
+            ),
             (
                 (
                     OUR_ADMIN,

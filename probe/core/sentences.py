@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from probe.core.facts import Grounds
-from probe.core.model import Evidence, HostEvidence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from probe.core.facts import Grounds
+    from probe.core.model import Evidence, HostEvidence
 
 MAX_QUOTE = 200
 """Characters of a peer's words that a sentence quotes; the whole reply is in the evidence."""

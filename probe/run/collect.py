@@ -34,11 +34,12 @@ from probe.core.model import (
     TlsMode,
 )
 from probe.core.route import Question, Route, Target, route
-from probe.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+
+    from probe.settings import Settings
 
 LOOKUP_GRACE = 1.0
 """How long the first known mail host waits for look-ups that may yet name a more preferred one."""
@@ -279,10 +280,7 @@ class Collection:
 
     def _options(self) -> Options:
         settings = self.settings
-        if settings.helo:
-            source = HeloSource.OPTION
-        else:
-            source = HeloSource.HOST if self._helo else HeloSource.LITERAL
+        source = HeloSource.OPTION if settings.helo else HeloSource.HOST if self._helo else HeloSource.LITERAL
         return Options(
             timeout=settings.timeout,
             connect_timeout=settings.connect_timeout,
