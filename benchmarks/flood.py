@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks.measure import PROBE
+from benchmarks.measure import PROBE, environment
 from probe.lab.world import Lab, LabThread
 
 ZONE = "d.example. 300 MX 10 mx.d.example.\nmx.d.example. 300 A 127.0.0.1"
@@ -25,7 +25,7 @@ def peak(lab: Lab) -> int:
     """Give the peak resident set of one probe, in KiB."""
     command = [*PROBE, "--dns-server", f"127.0.0.1:{lab.dns_port}", "--port", str(lab.port), "--allow-private",
                "--reply-timeout", "2", "--helo", "probe.example.net", "-4", "user@d.example"]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
     return usage.ru_maxrss

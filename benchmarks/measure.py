@@ -16,10 +16,15 @@ PYTHON = sys.executable
 PROBE = [PYTHON, "-m", "probe"]
 
 
+def environment() -> dict[str, str]:
+    """Give our environment to a command, but let it keep bytecode: an installed program has it too."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def wall(command: Sequence[str], allowed: frozenset[int] = frozenset({0})) -> float:
     """Run a command and give its wall time in seconds; an exit code that is not allowed ends the benchmark."""
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"NO_COLOR": "1"})
+    done = subprocess.run(command, capture_output=True, check=False, env=environment())
     took = time.perf_counter() - began
     if done.returncode not in allowed:
         sys.exit(

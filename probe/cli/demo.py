@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
-from probe.cli import UsageError
-from probe.cli.options import plain
+from probe.cli import UsageError, say
+from probe.cli.options import color_option, plain
 from probe.cli.output import wants_color
 from probe.core.address import parse
 from probe.core.classify import judge
@@ -30,23 +29,24 @@ def demo(argv: list[str]) -> int:
         "demo", "Show every cause on loopback: our own name server, scripted mail hosts, no network."
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="with the look-ups and the transcripts")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour")
+    color_option(parser)
     args = parser.parse_args(argv)
     wrong = 0
     for number, story in enumerate(STORIES, 1):
-        print(f"--- {number} of {len(STORIES)}: {story.title}")
-        print(f"$ probe-sender {story.address}")
+        say(f"--- {number} of {len(STORIES)}: {story.title}\n$ probe-sender {story.address}\n")
         try:
             report = asyncio.run(_tell(story))
         except OSError as error:
             raise UsageError(
                 f"demo: this system does not let us listen on loopback ({error}); it needs 127.0.0.0/8 and free ports"
             ) from None
-        print(render(report, verbose=args.verbose, color=wants_color(args.color)))
-        sys.stdout.flush()
+        say(render(report, verbose=args.verbose, color=wants_color(args.color)) + "\n")
         wrong += report.cause is not story.cause
-    print(f"{len(STORIES)} stories, {len({story.cause for story in STORIES})} causes. Each report above came from real"
-          " sockets on 127.0.0.0/8; nothing left this host.")  # fmt: skip
+    causes = len({story.cause for story in STORIES})
+    say(
+        f"{len(STORIES)} stories, {causes} causes. Each report above came from real sockets on 127.0.0.0/8;"
+        " nothing left this host.\n"
+    )
     return 3 if wrong else 0
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import time
-from typing import TYPE_CHECKING
 
-from probe.cli import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+from probe.cli import COMMANDS, EXIT_INTERRUPTED, EXIT_USAGE, UsageError, complain, report_bug
 from probe.cli.options import diagnosis
-from probe.cli.output import Printer
-from probe.core.endpoint import parse_endpoint
-from probe.net.early import fire, system_servers
 
+TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
 if TYPE_CHECKING:
+    import asyncio
     from argparse import Namespace
+    from collections.abc import Callable
 
+    from probe.cli.output import Printer
     from probe.cli.saving import Saver
     from probe.core.model import Address, Evidence
     from probe.net.early import EarlyQuery
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Addresses of one command line that are probed at the same time."""
+FAST_ABOVE = 20
+"""More addresses than this and uvloop, where it is installed, has earned the time that loading it takes."""
 
 
 def diagnose(argv: list[str]) -> int:
@@ -41,53 +43,81 @@ def diagnose(argv: list[str]) -> int:
 
 def _first_query(args: Namespace) -> EarlyQuery | None:
     """Send the MX query of a plain address before anything heavy is imported; None on any doubt."""
+    from probe.core.endpoint import parse_endpoint
+    from probe.net.early import fire, system_servers
+
     domain = args.addresses[0].rpartition("@")[2].strip(" <>\t")
-    if args.dns_server:
-        server = parse_endpoint(args.dns_server[0])
-    else:
-        server = next(iter(system_servers()), None)
+    server = parse_endpoint(args.dns_server[0]) if args.dns_server else next(iter(system_servers()), None)
     return fire(domain, server) if server else None
 
 
 def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int:
     import asyncio
 
-    from probe.cli.saving import Saver
-
     settings = _settings(args)
-    addresses, bad = _addresses(args.addresses, settings)
+    saver = _saver(args.save)
+    addresses = _addresses(args.addresses, settings)
     if not addresses:
         return EXIT_USAGE
-    saver = Saver(args.save)
-    runner = _Run(args, settings, saver, started, early)
-    codes = asyncio.run(runner.run(addresses))
-    saver.finish()
+    run = _Run(args, settings, saver, started, early)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(len(addresses))) as runner:
+            runner.run(run.run(addresses))
+    finally:
+        if saver is not None:
+            saver.finish()  # whatever ended the run: what was finished is kept
+    if run.interrupted:
+        return EXIT_INTERRUPTED
+    if len(addresses) < len(args.addresses):
+        return EXIT_USAGE
     from probe.core.reasons import WORST_FIRST
 
-    if runner.interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_USAGE if bad else min(codes, key=WORST_FIRST.index)
+    return min(run.codes, key=WORST_FIRST.index)
 
 
-def _addresses(texts: list[str], settings: Settings) -> tuple[list[Address], int]:
-    """Parse the addresses; a bad one is said and counted, and does not cost the others their results."""
-    from probe.core.address import AddressError, parse
+def _saver(name: str | None) -> Saver | None:
+    if name is None or name == "-":
+        return None
+    from probe.cli.saving import Saver
+
+    return Saver(name)
+
+
+def _loop_factory(addresses: int) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give the loop of uvloop for many addresses where the extra `fast` is installed, else asyncio's own."""
+    if addresses > FAST_ABOVE:
+        try:
+            import uvloop
+        except ImportError:
+            return None
+        return uvloop.new_event_loop
+    return None
+
+
+def _addresses(texts: list[str], settings: Settings) -> list[Address]:
+    """Read the addresses; a bad one is said and left out, and does not cost the others their results."""
+    from probe.core.address import AddressError
 
     good: list[Address] = []
-    bad = 0
-    for text in texts:
+    for number, text in enumerate(texts, 1):
         try:
-            address = parse(text)
+            good.append(_address(text, settings.helo))
         except AddressError as error:
-            bad += 1
-            print(f"probe-sender: {error}", file=sys.stderr)
-            continue
-        if settings.helo and settings.helo.lower().rstrip(".") == address.domain:
-            raise UsageError(
-                f"--helo: {settings.helo} is the domain that is probed; give the name of the host that asks"
-            )
-        good.append(address)
-    return good, bad
+            which = f"address {number}: " if len(texts) > 1 else ""
+            mend = f"; a command goes first: probe-sender {text} ..." if text in COMMANDS else ""
+            complain(f"{which}{error}{mend}")
+    return good
+
+
+def _address(text: str, helo: str | None) -> Address:
+    from probe.core.address import AddressError, parse
+
+    address = parse(text)
+    if helo is not None and helo.lower().rstrip(".") == address.domain:
+        raise AddressError(
+            f"--helo: {helo} is the domain that is probed; give the name of the host that asks"
+        )
+    return address
 
 
 def _settings(args: Namespace) -> Settings:
@@ -104,7 +134,7 @@ def _settings(args: Namespace) -> Settings:
     # Half of the overall limit for one question, so that a dead resolver is told from a run cut short.
     dns_timeout = min(DNS_TIMEOUT, args.timeout / 2)
     try:
-        return Settings(
+        settings = Settings(
             timeout=args.timeout,
             dns_timeout=dns_timeout,
             dns_try_timeout=min(DNS_TRY_TIMEOUT, dns_timeout / DNS_TRIES),
@@ -123,26 +153,50 @@ def _settings(args: Namespace) -> Settings:
         )
     except SettingsError as error:
         raise UsageError(str(error)) from None
+    if settings.source is not None:
+        _check_ours(settings.source)
+    return settings
+
+
+def _check_ours(source: str) -> None:
+    """Refuse a --source that no interface of this host has, before every connection fails for it."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.bind((source, 0))
+    except OSError:
+        raise UsageError(
+            f"--source: {source} is no address of this host; `ip address` lists those that are"
+        ) from None
 
 
 class _Run:
     """The probes of one command line: at most `AT_ONCE` at a time, printed in the order given."""
 
     def __init__(
-        self, args: Namespace, settings: Settings, saver: Saver, started: float, early: EarlyQuery | None
+        self,
+        args: Namespace,
+        settings: Settings,
+        saver: Saver | None,
+        started: float,
+        early: EarlyQuery | None,
     ) -> None:
         self.interrupted = False
+        self.codes: list[int] = []
         self._args = args
         self._settings = settings
         self._saver = saver
         self._started = started
         self._early = early
 
-    async def run(self, addresses: list[Address]) -> list[int]:
+    async def run(self, addresses: list[Address]) -> None:
         """Probe them all; an interrupt ends every probe early, and what is known is printed."""
         import asyncio
-        import secrets
 
+        from probe.cli.output import Printer
+        from probe.cli.progress import Progress, wanted
         from probe.run.engine import Engine
 
         engine = Engine(self._settings)
@@ -150,38 +204,64 @@ class _Run:
 
         async def one(address: Address) -> Evidence:
             async with gate:
-                alone = len(addresses) == 1
                 return await engine.collect(
                     address,
-                    seed=secrets.randbits(32),
-                    started=self._started if alone else None,
+                    seed=int.from_bytes(os.urandom(4)),
+                    started=self._started if len(addresses) == 1 else None,
                     early=self._early,
                 )
 
-        tasks = [asyncio.create_task(one(address)) for address in addresses]
-        printer = Printer(self._args, several=len(self._args.addresses) > 1)
-        codes: list[int] = []
-        for task in tasks:
-            try:
-                evidence = await asyncio.shield(task)
-            except asyncio.CancelledError:
-                self.interrupted = True
-                for other in tasks:
-                    other.cancel()
-                if not task.cancelled():
-                    await asyncio.wait([task])
-                if task.cancelled():
-                    continue  # it had not begun
-                evidence = task.result()
-            codes.append(self._finish(evidence, printer))
-        return codes
+        def status() -> str:
+            done = sum(task.done() for task in tasks)
+            return f"{done} of {len(tasks)} done, {engine.status()}" if len(tasks) > 1 else engine.status()
 
-    def _finish(self, evidence: Evidence, printer: Printer) -> int:
+        tasks = [asyncio.create_task(one(address)) for address in addresses]
+        printer = Printer(self._args, several=len(self._args.addresses) > 1, machine=self._args.save == "-")
+        progress = Progress(status) if wanted(self._args) else None
+        for address, task in zip(addresses, tasks, strict=True):
+            try:
+                evidence = await self._result(task, tasks)
+            except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
+                evidence = None
+                if progress is not None:
+                    progress.clear()
+                self.codes.append(report_bug(bug, f"{ascii(address.mailbox)[1:-1]}: "))
+            if progress is not None:
+                progress.clear()
+            if evidence is not None:
+                self._finish(evidence, printer)
+            if printer.unread and self._saver is None:
+                break  # nobody wants the rest; the loop cancels it when it is closed
+        if progress is not None:
+            progress.stop()
+
+    async def _result(
+        self, task: asyncio.Task[Evidence], tasks: list[asyncio.Task[Evidence]]
+    ) -> Evidence | None:
+        """Wait for one probe, or for what an interrupted one knows; None when it had not begun."""
+        import asyncio
+
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.interrupted = True
+            for other in tasks:
+                other.cancel()
+            if not task.cancelled():
+                await asyncio.wait([task])
+            return None if task.cancelled() else task.result()
+
+    def _finish(self, evidence: Evidence, printer: Printer) -> None:
         from probe.core.classify import judge
         from probe.core.reasons import CAUSES
 
+        if self._saver is not None:
+            self._saver.save(evidence)
         report = judge(evidence)
-        self._saver.save(evidence)
-        if not self._saver.to_stdout:
+        self.codes.append(CAUSES[report.cause][0])
+        if self._args.save == "-":
+            from probe.codec import encode
+
+            printer.write(encode(evidence).decode() + "\n")
+        else:
             printer.show(report)
-        return CAUSES[report.cause][0]

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from probe.cli import UsageError
+from probe.cli import UsageError, say
 from probe.cli.options import explanation, plain
 from probe.core.model import Cause
 
@@ -26,7 +26,7 @@ def schema(argv: list[str]) -> int:
 
     from probe.codec import schema as report_schema
 
-    print(json.dumps(report_schema(), indent=2))
+    say(json.dumps(report_schema(), indent=2) + "\n")
     return 0
 
 
@@ -35,11 +35,14 @@ def explain(argv: list[str]) -> int:
     args = explanation().parse_args(argv)
     what = args.what
     if what is None:
-        print(_everything())
+        say(f"{_everything()}\n")
         return 0
-    if what != "-" and not os.path.exists(what):
-        return _explain_word(what)
-    return _judge_again(what, args)
+    # A word is one even where a file has its name: that one can be written ./WORD, the word not otherwise.
+    if what == "-" or (not _is_word(what) and os.path.exists(what)):
+        return _judge_again(what, args)
+    if "/" in what or what.endswith((".json", ".jsonl")):
+        raise UsageError(f"{ascii(what)[:200]}: there is no such file; give one made with --save or --json")
+    return _explain_word(what)
 
 
 def _judge_again(name: str, args: Namespace) -> int:
@@ -57,38 +60,50 @@ def _judge_again(name: str, args: Namespace) -> int:
     codes = []
     for evidence in documents:
         report = judge(evidence)
-        printer.show(report)
         codes.append(CAUSES[report.cause][0])
+        printer.show(report)
     return min(codes, key=WORST_FIRST.index)
 
 
 def _read(name: str) -> bytes:
+    if name == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed; give the name of a file, or pipe the evidence in")
     try:
         if name == "-":
             return sys.stdin.buffer.read(MAX_FILE + 1)
         with open(name, "rb") as file:
             return file.read(MAX_FILE + 1)
     except OSError as error:
-        raise UsageError(f"{ascii(name)} cannot be read: {error.strerror}") from None
+        shown = "standard input" if name == "-" else ascii(name)
+        mend = "give a file made with --save or --json"
+        raise UsageError(f"{shown} cannot be read: {error.strerror}; {mend}") from None
+
+
+def _is_word(what: str) -> bool:
+    from probe.core.reasons import REASONS
+
+    return what.lower() in REASONS or what.lower() in set(Cause)
 
 
 def _explain_word(word: str) -> int:
     from probe.core.reasons import CAUSES, REASONS
 
-    if word in REASONS:
-        print(_reason(REASONS[word]))
+    known = word.lower()
+    if known in REASONS:
+        say(f"{_reason(REASONS[known])}\n")
         return 0
-    if word in {str(cause) for cause in Cause}:
-        cause = Cause(word)
+    if known in set(Cause):
+        cause = Cause(known)
         code, means = CAUSES[cause]
-        words = [row for row in REASONS.values() if row.cause is cause]
-        lines = [f"{cause} (exit code {code})", "", f"  {means}", "", "Reasons:"]
-        lines += [f"  {row.word:32} {row.means}" for row in words]
-        print("\n".join(lines))
+        lines = [f"{cause} (exit code {code})", "", *_wrapped(f"  {means}", 2), "", "Reasons:"]
+        for row in REASONS.values():
+            if row.cause is cause:
+                lines += _wrapped(f"  {row.word:30}  {row.means.format_map(GENERAL)}", 34)
+        say("\n".join([*lines, ""]))
         return 0
     import difflib
 
-    near = difflib.get_close_matches(word, [*REASONS, *Cause], 1)
+    near = difflib.get_close_matches(known, [*REASONS, *Cause], 1)
     mend = f"did you mean {near[0]}?" if near else "`probe-sender explain` lists the words"
     raise UsageError(f"{ascii(word)[:80]} is no file, no cause and no reason; {mend}")
 
@@ -111,22 +126,30 @@ GENERAL = {
 
 def _reason(row: ReasonRow) -> str:
     from probe.core.reasons import CAUSES
-    from probe.core.sentences import fill
+    from probe.show.wording import SIDES, WHO
 
     code, means = CAUSES[row.cause]
     lines = [
-        f"{row.word}",
+        row.word,
         "",
-        f"  {row.means.format_map(GENERAL)}",
+        *_wrapped(f"  {row.means.format_map(GENERAL)}", 2),
         "",
-        f"Cause      {row.cause} (exit code {code}): {means}",
-        f"Who acts   {row.side}",
-        f"Reference  {row.ref}",
+        *_wrapped(f"Cause      {row.cause} (exit code {code}): {means}", 11),
+        f"Who acts   {SIDES[row.side]}",
+        *_wrapped(f"Reference  {row.ref}", 11),
         "",
         "Next steps:",
-        *(f"  {n}. {who}: {fill(what, GENERAL)}" for n, (who, what) in enumerate(row.steps, 1)),
     ]
+    for number, (who, what) in enumerate(row.steps, 1):
+        lines += _wrapped(f"  {number}. {WHO[who]}: {what.format_map(GENERAL)}", 5)
     return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    """Break a line for 80 columns, its continuations set in by `indent`; never inside a word or option."""
+    import textwrap
+
+    return textwrap.wrap(line, 80, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _everything() -> str:

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from typing import NoReturn
+import re
 
 from probe.cli import UsageError
 from probe.version import __version__
+
+TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
 
 EXAMPLES = """\
 examples:
-  probe-sender administrator@customer.example.com        why would a callout to this address fail?
-  probe-sender -v user@example.com                       with the look-ups and the whole conversation
-  probe-sender --json user@example.com | jq .cause       for scripts; the exit code says the cause too
-  probe-sender --format markdown user@example.com        to paste into a ticket
+  probe-sender administrator@customer.example.com
+      why would a callout to this address fail?
+  probe-sender -v user@example.com
+      with the look-ups and the whole conversation
   probe-sender --source 192.0.2.25 --helo mail.example.net user@example.com
-                                                         as your mail server would ask
-  probe-sender --save e.json user@example.com            keep the evidence; `explain e.json` judges it again
-  probe-sender explain rcpt.greylisted                   what a word of a report means
-  probe-sender demo                                      every cause on loopback, without a network
+      as your mail server would ask
+  probe-sender --json user@example.com | jq .cause
+      for scripts; the exit code says the cause too
+  probe-sender --format markdown user@example.com
+      to paste into a ticket
+  probe-sender --save e.json user@example.com
+      keep the evidence; `probe-sender explain e.json` judges it again
+  probe-sender explain rcpt.greylisted
+      what a word of a report means
+  probe-sender demo
+      every cause on loopback, without a network
 
 exit codes:
-  0 sender-exists   1 missing-sender   2 usage error       3 inconclusive     4 temporary   5 firewall-timeout
-  6 unreachable     7 rfc-noncompliant 8 policy-refusal    9 dns-failure    130 interrupted
+  0 sender-exists      3 inconclusive        6 unreachable         9 dns-failure
+  1 missing-sender     4 temporary           7 rfc-noncompliant  130 interrupted
+  2 usage error        5 firewall-timeout    8 policy-refusal
 """
 
 
@@ -33,24 +45,72 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line with the mend."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse, and name the nearest option where one was mistyped."""
+        """Refuse in our words: argparse says what it expected, a person wants to know what to write."""
         if message.startswith("unrecognized arguments: "):
-            word = message.removeprefix("unrecognized arguments: ").split()[0]
-            known = [name for action in self._actions for name in action.option_strings]
-            near = difflib.get_close_matches(word.partition("=")[0], known, 1)
-            mend = f"did you mean {near[0]}?" if near else "see probe-sender --help"
-            raise UsageError(f"unknown option {ascii(word)[:60]}; {mend}")
-        raise UsageError(f"{ascii(message)[1:-1][:200]}; see probe-sender --help")
+            raise UsageError(self._unknown(message.removeprefix("unrecognized arguments: ").split()[0]))
+        if found := _ARGUMENT.fullmatch(message):
+            raise UsageError(ascii(self._about(found["option"], found["what"]))[1:-1][:300])
+        raise UsageError(f"{ascii(message)[1:-1][:200]}; see {self.prog} --help")
+
+    def _unknown(self, word: str) -> str:
+        shown = ascii(word)[:60]
+        if not word.startswith("-"):
+            return f"{shown} is one argument too many; see {self.prog} --help"
+        import difflib
+
+        known = [name for action in self._actions for name in action.option_strings]
+        near = difflib.get_close_matches(word.partition("=")[0], known, 1)
+        mend = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+        return f"unknown option {shown}; {mend}"
+
+    def _about(self, option: str, what: str) -> str:
+        if what == "expected one argument":
+            return (
+                f"{option}: it needs a value that begins with no hyphen; write {option} {self._value(option)}"
+            )
+        if extra := _EXTRA.fullmatch(what):
+            return f"{option}: it takes no value; leave {extra[1]} away"
+        if other := _EXCLUDES.fullmatch(what):
+            return f"{option}: not together with {other[1]}; give one of them, or neither"
+        return f"{option}: {what}"
+
+    def _value(self, option: str) -> str:
+        """Give what stands for the value of an option in the help."""
+        metavars = {name: action.metavar for action in self._actions for name in action.option_strings}
+        return str(metavars.get(option.partition("/")[0]) or "VALUE")
+
+
+_ARGUMENT = re.compile("argument (?P<option>[^:]+): (?P<what>.+)", re.DOTALL)
+_EXTRA = re.compile("ignored explicit argument (.+)", re.DOTALL)
+_EXCLUDES = re.compile("not allowed with argument (.+)")
 
 
 def seconds(text: str) -> float:
-    """Read a time in seconds."""
+    """Read a time in seconds; whether it is in range is for `Settings` to say."""
     try:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text[:40]!r} is no number of seconds, such as 30 or 2.5"
+            f"{text[:40]!r} is no number of seconds; give one such as 30 or 2.5"
         ) from None
+
+
+def port(text: str) -> int:
+    """Read a port number; whether it is in range is for `Settings` to say."""
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text[:40]!r} is no port number; give 1 to 65535 (mail hosts use 25)")
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Give a reader of one of these words. As `choices` of argparse they would be refused in its words."""
+
+    def read(text: str) -> str:
+        if text in words:
+            return text
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not known; give one of {', '.join(words)}")
+
+    return read
 
 
 def _view_options(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +124,7 @@ def _view_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--format",
-        choices=FORMATS,
+        type=one_of(*FORMATS),
         default="text",
         metavar="|".join(FORMATS),
         help="how to print the result (default text)",
@@ -81,9 +141,14 @@ def _view_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="one line per address: address, cause, reason, confidence, summary, tab separated",
     )
+    color_option(group)
+
+
+def color_option(group: argparse._ActionsContainer) -> None:
+    """Add --color, which every command that shows a report has."""
     group.add_argument(
         "--color",
-        choices=("auto", "always", "never"),
+        type=one_of("auto", "always", "never"),
         default="auto",
         metavar="auto|always|never",
         help="colour (default auto: on a terminal, unless NO_COLOR is set)",
@@ -94,9 +159,12 @@ def diagnosis() -> Parser:
     """Give the parser of the main job."""
     parser = Parser(
         prog="probe-sender",
-        usage="probe-sender [options] ADDRESS [ADDRESS ...]\n       probe-sender explain FILE|-|WORD   |   schema   |   demo",
-        description="Why would a sender-verify callout to this address fail? A firewall time-out, RFC 2821"
-        " non-compliance, a genuinely missing sender, or one of the honest others; with the evidence.",
+        usage="probe-sender [options] ADDRESS [ADDRESS ...]\n"
+        "       probe-sender explain FILE|-|WORD\n"
+        "       probe-sender demo | schema",
+        description="Why would a sender-verify callout to this address fail? A firewall time-out,\n"
+        "RFC 2821 non-compliance, a genuinely missing sender, or one of the honest\n"
+        "others; with the evidence.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -142,7 +210,7 @@ def diagnosis() -> Parser:
     who.add_argument("--source", metavar="IP", help="connect from this local address")
     where = parser.add_argument_group("where to ask")
     where.add_argument(
-        "--port", type=int, default=25, metavar="N", help="port of the mail hosts (default 25)"
+        "--port", type=port, default=25, metavar="N", help="port of the mail hosts (default 25)"
     )
     family = where.add_mutually_exclusive_group()
     family.add_argument("-4", dest="family", action="store_const", const=(4,), help="IPv4 only")
@@ -160,7 +228,7 @@ def diagnosis() -> Parser:
     how = parser.add_argument_group("how much to ask")
     how.add_argument(
         "--tls",
-        choices=("auto", "never", "require"),
+        type=one_of("auto", "never", "require"),
         default="auto",
         metavar="auto|never|require",
         help="STARTTLS (default auto: when offered; certificates are recorded, not enforced)",

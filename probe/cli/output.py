@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from probe.cli import say
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
@@ -22,22 +24,35 @@ def wants_color(choice: str) -> bool:
 
 
 class Printer:
-    """Prints one report after the other, as they come."""
+    """Prints one report after the other, as they come.
 
-    def __init__(self, args: Namespace, *, several: bool) -> None:
+    A reader that goes away (`| head -1`) is no error: `unread` is set, and what follows is not printed.
+    """
+
+    def __init__(self, args: Namespace, *, several: bool, machine: bool = False) -> None:
+        """`machine` says that what is printed is JSON, whatever the format of the reports."""
+        self.unread = False
         self._format = "jsonl" if args.format == "json" and several else args.format
         self._args = args
         self._count = 0
         if isinstance(sys.stdout, io.TextIOWrapper):
             # JSON is UTF-8 (RFC 8259 8.1) whatever the locale; for people, what it cannot show is escaped.
-            encoding = "utf-8" if self._format in {"json", "jsonl"} else None
+            encoding = "utf-8" if machine or self._format in {"json", "jsonl"} else None
             sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
     def show(self, report: Report) -> None:
-        """Print one report and flush it, so that nothing finished is lost."""
-        sys.stdout.write("".join(self._pieces(report)))
-        sys.stdout.flush()
+        """Print one report and flush it, so that nothing finished is lost. Raises as `write` does."""
+        self.write("".join(self._pieces(report)))
         self._count += 1
+
+    def write(self, text: str) -> None:
+        """Print text and flush it. Raises `UsageError` when the disk or device behind it takes no more."""
+        if self.unread:
+            return
+        try:
+            say(text)
+        except BrokenPipeError:
+            self.unread = True
 
     def _pieces(self, report: Report) -> Iterable[str]:
         if self._format == "json":

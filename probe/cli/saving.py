@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from probe.cli import UsageError
@@ -14,75 +13,69 @@ if TYPE_CHECKING:
 
 
 class Saver:
-    """Writes evidence as it comes. A file is replaced whole at the end, so that it is never half a document.
+    """Keeps evidence for a file, which is put in place whole at the end: it is never half a document.
 
     Raises `UsageError` at once when the file cannot be written: before anything is probed.
     """
 
-    def __init__(self, name: str | None) -> None:
-        self.to_stdout = name == "-"
+    def __init__(self, name: str) -> None:
+        _check(name)
         self._name = name
         self._lines: list[bytes] = []
-        self._temporary: str | None = None
-        if name is not None and not self.to_stdout:
-            self._check(name)
-
-    def _check(self, name: str) -> None:
-        folder = os.path.dirname(name) or "."
-        if os.path.isdir(name):
-            raise UsageError(f"--save: {ascii(name)} is a directory; give the name of a file")
-        if os.path.exists(name) and not os.path.isfile(name):
-            target = name  # a device or a pipe: it is written as it is
-        elif not os.path.isdir(folder):
-            raise UsageError(
-                f"--save: there is no directory {ascii(folder)}; make it, or save somewhere else"
-            )
-        else:
-            target = folder
-        if not os.access(target, os.W_OK):
-            raise UsageError(
-                f"--save: {ascii(name)} cannot be written: permission denied; choose another file"
-            )
 
     def save(self, evidence: Evidence) -> None:
         """Take one evidence document."""
-        if self._name is None:
-            return
         from probe.codec import encode
 
-        line = encode(evidence) + b"\n"
-        if self.to_stdout:
-            sys.stdout.write(line.decode())
-            sys.stdout.flush()
-        else:
-            self._lines.append(line)
+        self._lines.append(encode(evidence) + b"\n")
 
     def finish(self) -> None:
         """Put the file in place. Raises `UsageError` when the disk says no; the reports are printed by then."""
-        if self._name is None or self.to_stdout or not self._lines:
+        if not self._lines:
             return
+        # A link stays one: what it points to is replaced.
+        name = os.path.realpath(self._name)
         try:
-            if os.path.exists(self._name) and not os.path.isfile(self._name):
-                with open(self._name, "wb") as device:
+            if os.path.exists(name) and not os.path.isfile(name):
+                with open(name, "wb") as device:
                     device.writelines(self._lines)
-                return
-            with tempfile.NamedTemporaryFile(
-                dir=os.path.dirname(self._name) or ".", prefix=".probe-sender-", delete=False
-            ) as file:
-                self._temporary = file.name
-                file.writelines(self._lines)
-            os.chmod(self._temporary, 0o644 & ~_umask())
-            os.replace(self._temporary, self._name)
+            else:
+                self._replace(name)
         except OSError as error:
-            if self._temporary is not None and os.path.exists(self._temporary):
-                os.unlink(self._temporary)
             raise UsageError(
-                f"--save: {ascii(self._name)} could not be written: {error.strerror}; the report above is complete"
+                f"--save: {self._name!a} could not be written: {error.strerror};"
+                " the result is complete, save to another place next time"
             ) from None
 
+    def _replace(self, name: str) -> None:
+        # Not tempfile: it would load 20 modules into every probe.
+        temporary = f"{name}.{os.getpid()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                file.writelines(self._lines)
+            if os.path.exists(name):
+                os.chmod(temporary, os.stat(name).st_mode & 0o777)
+            os.replace(temporary, name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
 
-def _umask() -> int:
-    """Read the umask; the system only tells it by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+
+def _check(name: str) -> None:
+    """Refuse a file that cannot be written, as far as can be told beforehand."""
+    target = os.path.realpath(name)
+    folder = os.path.dirname(target)
+    if not name:
+        raise UsageError("--save: the name is empty; give the name of a file, or - for standard output")
+    if os.path.isdir(target):
+        raise UsageError(f"--save: {name!a} is a directory; give the name of a file")
+    if not os.path.isdir(folder):
+        shown = ascii(os.path.dirname(name) or folder)
+        raise UsageError(f"--save: there is no directory {shown}; make it, or save somewhere else")
+    # A file is replaced, so its directory has to be writable as well; a device or a pipe is written as it is.
+    needed = [target] if os.path.exists(target) else []
+    needed += [folder] if not needed or os.path.isfile(target) else []
+    if not all(os.access(path, os.W_OK) for path in needed):
+        raise UsageError(f"--save: {name!a} cannot be written: permission denied; choose another file")

@@ -39,7 +39,7 @@ from probe.core.model import (
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, RouteState, route
 from probe.core.rules import RULES_VERSION, Rule, decide
-from probe.core.sentences import MAX_QUOTE, fill, seconds_text, values
+from probe.core.sentences import MAX_QUOTE, fill, quote, seconds_text, values
 from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
@@ -312,7 +312,7 @@ def _because(
     if reading is not None and reading.words:
         reasons.append(
             Reason(
-                f'Its words "{reading.words}" are read as {ABOUT_SAYS[reading.about]}.',
+                f'Its words "{quote(reading.words)}" are read as {ABOUT_SAYS[reading.about]}.',
                 _pointers(item),
             )
         )

@@ -251,8 +251,8 @@ class Conversation:
         self._deadline = now + limit
 
     def _write(self, stage: Stage, now: float) -> Action:
-        self._command = self._script.command(stage)
-        line = f"{self._command}\r\n".encode()
+        line = f"{self._script.command(stage)}\r\n".encode()
+        self._command = line[:-2].decode("latin-1")  # as bytes are kept everywhere: an SMTPUTF8 mailbox has others
         self._tape.sent(line, now, secure=self._secure)
         return StartTls() if stage is Stage.STARTTLS else Send(line)
 

@@ -15,8 +15,8 @@ The little language of a phrase, over lower-case words without accents, apostrop
     ^  $  .                 start of the text, its end, end of a sentence
 
 and of its special words: `<>` the empty path, `@` a mail address, `#ip` an IP address, `#host` a host name,
-`#dnsbl` a host of a DNS blocklist, `#ours` our own address or HELO name, `#outlook` a host of Exchange
-Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
+`#dnsbl` a host of a DNS blocklist, `#ours` our own address or HELO name, `#sender` the sender we gave,
+`#outlook` a host of Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
 """
 
 from __future__ import annotations
@@ -390,6 +390,8 @@ TABLE: tuple[Row, ...] = (
         spam .. {ip}/sender
         spam .. from {your} {us}
         known spam
+        harvest/harvesting/harvester attack/attacks/detected/attempt/attempts/from/is
+        dictionary/enumeration/scanning attack/attacks/detected
         spam source/sender/senders/host/site
         """,
         "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from "
@@ -413,6 +415,7 @@ TABLE: tuple[Row, ...] = (
         connection/connections/message/messages rate/limit/limits/frequency
         sending/receiving/recipient/recipients/sender rate/limit/limits/frequency
         {mail} at a rate
+        daily/hourly/connection/connections/sending/sender/smtp/outgoing/outbound quota
         {not} .. so/as fast/quickly/often/frequently
         slow down
         too fast/quickly/frequent/frequently/often/rapidly
@@ -476,6 +479,9 @@ TABLE: tuple[Row, ...] = (
         """
         sender address/domain/email? .. {refused}/{wrong}/{not}
         sender verify/verification/validation .. failed/failure/fail/rejected
+        sender callout/callback .. failed/failure/fail/rejected
+        {not} verify sender/#sender
+        #sender .. {refused}/{wrong}/{not}/unknown
         sender .. {not} exist/exists/found/known/verified/valid/verify
         {wrong}/unknown/unroutable/unrouteable/unverified/undeliverable sender/senders/mailfrom
         sender is? {wrong}/unknown/unroutable/unverified/rejected/denied/refused
@@ -485,6 +491,7 @@ TABLE: tuple[Row, ...] = (
         envelope from/sender .. {refused}/{wrong}/{not}
         domain .. sender/senders .. {not}
         unresolvable .. domain
+        {wrong} dns mx/record/records/resource
         return path .. {refused}/{wrong}/{not}
         absender .. unbekannt/nicht/ungultig/abgelehnt
         expediteur .. inconnu/refuse/rejete/invalide
@@ -563,7 +570,7 @@ TABLE: tuple[Row, ...] = (
         "host-takes-no-mail",
         About.NO_MAIL_HOST,
         """
-        {not} {allowed}/receive/receives/receiving/handle any? network? {mail} $/./here/for/at/on
+        {not} {allowed}/receive/receives/receiving/handle any? network? {mail} $/./here
         no {mail} here/service
         """,
         "521 mail.example.com does not accept mail",
@@ -608,10 +615,21 @@ TABLE: tuple[Row, ...] = (
         blocked by/for/due/because/temporarily
         delist/delisting/delisted/unblock/unblocked/removal
         smtp server/relay of your
+        hl ipb/rep/icc/ifc
         no smtp service
         """,
         "554 5.7.1 <mail.example.net[192.0.2.1]>: Client host rejected: Access denied",
         "Postfix smtpd, check_client_access",
+    ),
+    Row(
+        "callout-refused",
+        About.POLICY,
+        """
+        callout/callouts/callback/callbacks .. {not}/{refused}
+        verify/verification/verifications .. {not} {allowed}/supported/permitted/welcome/answered
+        """,
+        "550 Address verification is not permitted here",
+        "hosts that know a callout when they see one",
     ),
     Row(
         "policy",
@@ -676,12 +694,13 @@ TABLE: tuple[Row, ...] = (
         "mailbox-disabled",
         About.DISABLED,
         """
-        {box}/email .. is/are/has/was/been/currently/temporarily/now/permanently {closed}
+        {box} .. is/are/has/was/been/currently/temporarily/now/permanently {closed}
         {box} @? {closed}
-        {box}/email/delivery .. {closed}
+        {box} .. {closed}
         {box}/email .. {not} .. active/use/enabled/activated
         {box} .. retired/dormant/abandoned/stopped
-        {box}/email is/has/been/was been? blocked/deleted/removed
+        {box} is/has/been/was been? deleted/removed
+        account/accounts/inbox is/has/been/was been? blocked
         disabled/suspended/inactive/deactivated/locked/frozen/expired/terminated {box}
         {box} .. on hold
         {not} longer active
@@ -706,23 +725,50 @@ TABLE: tuple[Row, ...] = (
         "the address or the name under which we came",
     ),
     Row(
+        "doubt",
+        About.OTHER,
+        """
+        sender/senders/originator/originators/mailfrom/#sender
+        absender/absenderadresse/expediteur/lexpediteur/remitente/remetente/mittente/afzender
+        client/clients/peer/connecting/originating
+        ip/ips/#ours
+        mail from
+        from you/your/#ip/external/outside/unknown
+        connection/connections/sent from
+        reply/return/reverse address/path/domain/lookup
+        !check/verify/correct/recheck/checking/verifying your e? mail/email? address/account/domain/server/host/quota
+        your e? mail/email? {us}
+        you {not}
+        you are/were/do/have {not}
+        for/to you
+        for/of sending
+        sending {us}/{box}/domain/system/site
+        policy/policies/reputation/prohibition/prohibited/banned/blacklisted
+        spam/spammer/spammers/spamming/junk/unsolicited/virus
+        filter/filters/filtering/filtered
+        suspicious/untrusted/attack/attacks/harvest/harvesting/probing/scanning
+        password/passwords/login/credentials/authentication
+        ^ blocked/denied
+        temporary/timeout/later
+        temporarily unavailable/deferred/rejected/unable
+        database/internal/server/ldap/lookup error/failure/failed
+        service unavailable
+        at this time
+        """,
+        "550 Invalid recipient or sender",
+        "whoever else may be meant: of the labelled refusals of mailboxes none says any of these",
+    ),
+    Row(
         "domain-unknown",
         About.MISSING_DOMAIN,
         """
-        domain/domains .. {not} {here}/hosted/served/handled/local/configured/accepted/exist/managed
-        domain {not}? found
-        {not} such domain/host
-        unknown/invalid/nonexistent recipient? domain/host
+        domain/domains .. {not} exist/exists/here/hosted/served/handled/local/configured/accepted/managed
+        {box} .. domain {not}? found
+        {not} such domain
+        unknown/invalid/nonexistent/unrouteable/unroutable recipient/destination/mail domain/host
         nonexistentdomain
-        host/domain unknown
-        unknown/unrouteable/unroutable mail? host/domain
-        host .. {not} found
-        name or service not known
-        no mx/exchanger/exchangers
-        mail exchanger/exchangers
         all relevant mx
         bad destination system/domain/host
-        domain is? {wrong}/unknown/nonexistent
         {not} .. mail/messages? for that/this/the/your? domain
         {not} a? local/valid/known/hosted/our domain
         {not} {allowed}/handle/host/serve {mail}? for .. domain
@@ -759,6 +805,7 @@ TABLE: tuple[Row, ...] = (
         {not} our customer
         {not} a? customer
         {not} have/has an? .. account/mailbox/inbox
+        {not} in my/our/the? validrcptto/rcptto/recipient list/table/map
         """,
         "550 5.1.1 <user@example.com>: Recipient address rejected: User unknown in local recipient table",
         "Postfix smtpd",
@@ -950,6 +997,25 @@ TABLE: tuple[Row, ...] = (
         "550 #5.1.0 Address rejected.",
         "AsyncOS of IronPort; no reason is given",
         codes=("55",),
+        basis=Basis.BASIC,
+    ),
+    Row(
+        "host-unknown",
+        About.MISSING_DOMAIN,
+        """
+        {not} such host
+        domain .. {not} {here}
+        domain found
+        host/domain unknown
+        unknown/invalid/nonexistent/unrouteable/unroutable mail? host/domain
+        host .. {not} found
+        domain is? {wrong}/unknown/nonexistent
+        name or service not known
+        no mx/exchanger/exchangers
+        mail exchanger/exchangers
+        """,
+        "550 Host unknown",
+        "sendmail; said of the recipient's domain as well as of our HELO name and our sender's",
         basis=Basis.BASIC,
     ),
 )

@@ -14,6 +14,10 @@ A reply that quotes another one (`host x said: 550 ...`) is read by the innermos
 of the quotation are about us already, or only ask us to wait. The words give the class of a refusal; whether
 it is for good is the reply code's to say, and the caller's to keep.
 
+What is read about the mailbox must stand alone. If the text also names somebody else (the row `doubt`: a
+sender, a client, an IP address, us), if its enhanced code is about us, or if it goes on beyond what is read,
+then either reading may be wrong, and the reply is read as neither.
+
 The text is cut into words once; each word leads to the phrases that begin with it, and a phrase is compared
 word by word, over gaps of at most seven. The table is parsed when the first refusal is read, so that a run in
 which nobody refuses does not pay for it.
@@ -25,7 +29,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from probe.core.model import About, Basis, Reading, Reply, Stage
+from probe.core.model import About, Basis, Oddity, Reading, Reply, Stage
 from probe.core.phrasebook import BASIC, CLASSES, DNSBL_LABELS, ENHANCED, TABLE
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
 
@@ -33,6 +37,8 @@ TEXT_LIMIT = 4096
 """Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more either."""
 WORDS_LIMIT = 80
 """Characters of the matched words that a reading quotes."""
+BARE = 2
+"""Words of a greeting that are a host's name and its protocol; with more, a reason is given."""
 GAP = 7
 """Words that `..` in a phrase may stand for."""
 
@@ -42,6 +48,8 @@ ABOUT_MAILBOX = frozenset(
     {About.MISSING_MAILBOX, About.MISSING_DOMAIN, About.DISABLED, About.FULL, About.NO_MAIL_DOMAIN}
 )
 """What can only be said of a recipient, so only in answer to RCPT."""
+FINAL = ABOUT_MAILBOX | {About.NO_MAIL_HOST}
+"""Readings that end the matter, and so are given up at the first doubt."""
 ABOUT_ENVELOPE = frozenset({About.NULL_SENDER, About.OUR_SENDER, About.RELAY})
 """What can only be said once a sender is named; before MAIL the same words are about us."""
 ABOUT_US = frozenset(
@@ -57,6 +65,11 @@ ABOUT_US = frozenset(
     }
 )
 """What is said of the client, its HELO name, its sender or what it asks for."""
+
+DOUBT = "doubt"
+"""The row that says nothing by itself, but takes the certainty from a reading that is `FINAL`."""
+NAMES_US = "names-us"
+"""The row that matches our own address or HELO name."""
 
 
 class Candidate(NamedTuple):
@@ -78,10 +91,11 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
     if code is None or not 400 <= code < 600:
         return Reading(About.OTHER, Basis.NONE, "no-refusal", None, None)
     # The enhanced code is repeated on every line; left in, it would stand in the middle of a phrase.
-    raw = " ".join(strip_enhanced(line) for line in texts_of(reply))[:TEXT_LIMIT]
-    text, is_utf8 = _decode(raw)
+    raw = " ".join(strip_enhanced(line) for line in texts_of(reply))
+    text, is_utf8 = _decode(raw[:TEXT_LIMIT])
     candidates = _innermost(text, stage, ours) or _candidates(text, code, enhanced_code(reply), stage, ours)
-    reading = _choose(candidates)
+    # A reply without an end is no verdict whatever it says; of the others, what is cut off may be about us.
+    reading = _choose(candidates, whole=len(raw) <= TEXT_LIMIT or Oddity.UNTERMINATED in reply.oddities)
     if is_utf8 and reading.words:  # the model keeps a peer's bytes as latin-1 text
         words = reading.words.encode().decode("latin-1")[:WORDS_LIMIT]
         return Reading(reading.about, reading.basis, reading.row, words, reading.runner_up)
@@ -91,19 +105,21 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
 # --- weighing ------------------------------------------------------------------------------------------
 
 
-def _choose(candidates: list[Candidate]) -> Reading:
+def _choose(candidates: list[Candidate], *, whole: bool) -> Reading:
     """Take the weightiest candidate, and name the next of another class."""
-    best = candidates[0]
-    others = [c.about for c in candidates if c.about is not best.about]
-    about = best.about
-    if best.row == NAMES_US and About.MISSING_MAILBOX in others:
-        # Some hosts put the client's address behind any refusal. Neither reading is safe then.
-        about = About.OTHER
-    return Reading(about, best.basis, best.row, best.words, others[0] if others else None)
-
-
-NAMES_US = "names-us"
-"""The row that matches our own address or HELO name."""
+    best = next(c for c in candidates if c.row != DOUBT)
+    final = next((c for c in candidates if c.about in FINAL), None)
+    if final is not None and (final is best or best.row == NAMES_US):
+        doubt = next((c for c in candidates if c.row in {DOUBT, NAMES_US}), None)
+        if doubt is not None:
+            return Reading(About.OTHER, doubt.basis, doubt.row, doubt.words, final.about)
+        if not whole:
+            return Reading(About.OTHER, Basis.NONE, "cut", None, final.about)
+        if best.basis is not Basis.KEY:
+            coded = (c for c in candidates if c.basis is Basis.ENHANCED and c.about in ABOUT_US)
+            best = next(coded, best)
+    others = (c.about for c in candidates if c.about is not best.about and c.row != DOUBT)
+    return Reading(best.about, best.basis, best.row, best.words, next(others, None))
 
 
 def _innermost(text: str, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
@@ -113,12 +129,12 @@ def _innermost(text: str, stage: Stage, ours: tuple[str, ...]) -> list[Candidate
         return []
     quoted = quotations[-1]
     before = _by_words(text[: quoted.start()], 550, stage, ours)
-    if before and before[0].about in ABOUT_US | {About.TEMPORARY, About.GREYLIST}:
+    if any(c.about in ABOUT_US | {About.TEMPORARY, About.GREYLIST} or c.row == DOUBT for c in before):
         return []
     code, inner = int(quoted[1]), text[quoted.end() :]
     enhanced = enhanced_code(Reply(None, (inner,), (), 0.0, 0.0))
     candidates = _candidates(strip_enhanced(inner), code, enhanced, stage, ours)
-    return candidates if candidates[0].basis is not Basis.NONE else []
+    return [] if any(c.basis is Basis.NONE for c in candidates) else candidates
 
 
 def _candidates(
@@ -126,12 +142,15 @@ def _candidates(
 ) -> list[Candidate]:
     """List every reading of one text, the weightiest first; never empty."""
     by_words = _by_words(text, code, stage, ours)
-    if (by_rfc7504 := _by_rfc7504(code, stage)) and not any(c.about in ABOUT_US for c in by_words):
+    if all(c.about in FINAL or c.row == DOUBT for c in by_words) and (
+        by_rfc7504 := _by_rfc7504(code, stage, bare=not by_words and len(text.split()) <= BARE)
+    ):
         return [by_rfc7504, *by_words]
     # A row that only repeats what the RFC says of the code has the code's weight, not that of words.
     firm = [c for c in by_words if c.basis is not Basis.BASIC]
     loose = [c for c in by_words if c.basis is Basis.BASIC]
-    return [*firm, *_by_enhanced(enhanced, stage), *loose] or [_by_code(code, stage)]
+    found = [*firm, *_by_enhanced(enhanced, stage), *loose]
+    return found if any(c.row != DOUBT for c in found) else [*found, _by_code(code, stage)]
 
 
 def _by_words(text: str, code: int, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
@@ -178,9 +197,12 @@ def _by_enhanced(enhanced: str | None, stage: Stage) -> list[Candidate]:
     return [Candidate(gated, Basis.ENHANCED, f"enhanced-{detail}", enhanced)] if gated else []
 
 
-def _by_rfc7504(code: int, stage: Stage) -> Candidate | None:
-    """Read the two codes of RFC 7504: a host and a domain that take no mail from anybody."""
-    if code == 521 and stage is Stage.BANNER:
+def _by_rfc7504(code: int, stage: Stage, *, bare: bool) -> Candidate | None:
+    """Read the two codes of RFC 7504: a host and a domain that take no mail from anybody.
+
+    Real hosts greet with 521 whom they do not like, so words that are not understood go against it.
+    """
+    if code == 521 and stage is Stage.BANNER and bare:
         return Candidate(About.NO_MAIL_HOST, Basis.BASIC, "code-521", "521")
     if code == 556 and stage in AT_RCPT:
         return Candidate(About.NO_MAIL_DOMAIN, Basis.BASIC, "code-556", "556")
@@ -341,14 +363,21 @@ def _words(text: str, ours: tuple[str, ...]) -> list[Word]:
             words.extend((word, start, end) for word in _url_words(whole))
         elif kind == "ip":
             words.append(("#ours" if whole in ours else "#ip", start, end))
+        elif kind == "address":
+            words.append(("#sender" if _is_our_sender(whole, ours) else "@", start, end))
         else:
-            words.append(({"null": "<>", "address": "@"}.get(kind or "", "."), start, end))
+            words.append(("<>" if kind == "null" else ".", start, end))
     words.append(("$", len(text), len(text)))
     return words
 
 
 def _bare(word: str) -> str:
     return "".join(filter(str.isalnum, word))
+
+
+def _is_our_sender(address: str, ours: tuple[str, ...]) -> bool:
+    """Whether this is the sender that we gave, or the postmaster of the second try."""
+    return address.rstrip(".").removeprefix("postmaster@") in ours
 
 
 def _add_host(words: list[Word], host: str, raw: str, start: int, ours: tuple[str, ...]) -> None:

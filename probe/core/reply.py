@@ -23,6 +23,8 @@ REPLY_LIMIT = 65536
 """Octets of one reply, line ends included. Large EHLO replies have about one KiB; Exim gives up near four."""
 LINE_LIMIT = 512
 """Octets of one reply line with its CRLF (RFC 5321 4.5.3.1.5); a longer one is read and noted."""
+LINES_LIMIT = 1000
+"""Lines of one reply: as text objects, ten thousand short ones take ten times the memory of their octets."""
 MASK_LEAST = 8
 """So many asterisks, and more than half of the text, are the work of a firewall that rewrites banners."""
 
@@ -38,7 +40,7 @@ class ReplyReader:
 
     def __init__(self, limit: int = REPLY_LIMIT) -> None:
         self.overflowed = False
-        """The reply in progress passed the limit; further bytes are dropped until `flush` or `discard`."""
+        """The reply in progress passed a limit; further bytes are dropped until `flush` or `discard`."""
         self._limit = limit
         self._reset()
 
@@ -83,6 +85,8 @@ class ReplyReader:
                     self._oddities.add(Oddity.BARE_LF)
                 if self._take(line):
                     replies.append(self._finish(now))
+                elif len(self._lines) >= LINES_LIMIT:
+                    self.overflowed = True
             start = stop
         return replies
 

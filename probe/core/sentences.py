@@ -39,7 +39,14 @@ def fill(sentence: str, fields: dict[str, str]) -> str:
 
 
 def quote(text: str) -> str:
-    """Shorten a peer's words for a sentence; what they hold is made safe by the views."""
+    """Shorten a peer's words for a sentence, and read their bytes as UTF-8 where they are that.
+
+    What they hold is made safe by the views; the bytes themselves stay in the evidence.
+    """
+    try:
+        text = text.encode("latin-1").decode()
+    except UnicodeError:
+        pass  # not UTF-8, or text of ours: it is shown as it is
     return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 3] + "..."
 
 

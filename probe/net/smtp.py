@@ -12,31 +12,25 @@ not cost a timer a byte.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import re
 import ssl
-from typing import TYPE_CHECKING, cast
-
-from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
-from aiosmtplib.protocol import SMTPProtocol
+from typing import TYPE_CHECKING, ParamSpec, cast
 
 from probe.core.conversation import Action, Close, Conversation, Send
 from probe.core.failures import errno_name, tls_error
-from probe.core.model import Connect, ConnectOutcome, Stage, Tls
+from probe.core.model import Connect, ConnectOutcome, Stage
 from probe.net import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.conversation import Plan
-    from probe.core.model import Session
+    from probe.core.model import Session, Tls
+    from probe.net.wire import Wire
+
+P = ParamSpec("P")
 
 LIBRARY_GRACE = 1.0
 """Seconds by which the library's own timer comes later than ours, so that it is ours that ends the wait."""
-
-
-_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 class Call:
@@ -67,7 +61,7 @@ class Call:
         self._conversation = Conversation(plan)
         self._connect: Connect | None = None
         self._started = clock()
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._ended: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -76,7 +70,7 @@ class Call:
         self._negotiating_since = 0.0
 
     async def run(self) -> Session:
-        """Connect and converse; return the finished session. Only cancellation raises.
+        """Connect and converse; return the finished session. Only cancellation, and a bug of ours, raises.
 
         Cancelled, it says QUIT where the peer can read it, closes, and leaves `session` cut short.
         """
@@ -93,7 +87,15 @@ class Call:
         self.connected.set()
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
-        wire = self._wire = _Wire(loop, made=self._made, received=self._received, lost=self._lost)
+        # Loaded only now: the greeting takes a round trip to come, and the library about as long to load.
+        from probe.net.wire import Wire  # noqa: PLC0415
+
+        wire = self._wire = Wire(
+            loop,
+            made=self._guarded(self._made),
+            received=self._guarded(self._received),
+            lost=self._guarded(self._lost),
+        )
         try:
             await loop.create_connection(lambda: wire, sock=sock)
             await self._ended
@@ -117,6 +119,22 @@ class Call:
         return Connect(self._started, self._clock(), ConnectOutcome.CUT_SHORT)
 
     # --- events, from the wire ---------------------------------------------------------------------
+
+    def _guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """Let a bug of ours end the call as one.
+
+        asyncio would log it and close the connection, and the evidence would blame the peer for that.
+        """
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                callback(*args, **kwargs)
+            except Exception as bug:  # noqa: BLE001  # whatever it is, it goes to whoever awaits `run`
+                if self._ended is not None and not self._ended.done():
+                    self._ended.set_exception(bug)
+                self._hang_up(abort=True)
+
+        return guarded
 
     def _made(self) -> None:
         local_ip = self._connect.local_ip if self._connect is not None else None
@@ -163,11 +181,8 @@ class Call:
         self._set_timer()
 
     def _write(self, line: bytes) -> None:
-        # A transport that is closing tells so by itself, a moment later and with the reason. (That of uvloop
-        # raises RuntimeError when it is cancelled while it opens.)
         if self._wire is not None:
-            with contextlib.suppress(SMTPServerDisconnected, RuntimeError):
-                self._wire.write(line)
+            self._wire.send(line)
 
     def _hang_up(self, *, abort: bool) -> None:
         self._stop_upgrade()
@@ -196,7 +211,7 @@ class Call:
             self._timer = None
         if deadline is not None:
             delay = max(0.0, deadline - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._guarded(self._on_timer))
             self._timer_due = deadline
 
     # --- TLS ---------------------------------------------------------------------------------------
@@ -207,100 +222,10 @@ class Call:
         if wire is None:
             return
         limit = self._conversation.plan.reply_timeout + LIBRARY_GRACE
-        try:
-            await wire.start_tls(_tls_context(), server_hostname=_sni(self._server_name), timeout=limit)
-        except (SMTPException, OSError, ValueError, RuntimeError) as error:
-            tls = Tls(self._negotiating_since, self._clock(), ok=False, error=_tls_failure(error))
-        else:
-            tls = _tls_success(wire, self._negotiating_since, self._clock())
+        error = await wire.upgrade(self._server_name, limit)
         self._upgrade = None
+        tls = wire.handshake(self._negotiating_since, self._clock(), error)
+        self._guarded(self._tls_done)(tls)
+
+    def _tls_done(self, tls: Tls) -> None:
         self._perform(self._conversation.tls_done(tls))
-
-
-class _Wire(SMTPProtocol):
-    """The library's protocol, telling its owner every event of the transport."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        made: Callable[[], None],
-        received: Callable[[bytes], None],
-        lost: Callable[[Exception | None], None],
-    ) -> None:
-        super().__init__(loop=loop)
-        self._made = made
-        self._received = received
-        self._lost = lost
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._made()
-
-    def data_received(self, data: bytes) -> None:
-        self._received(data)
-
-    def hand_over(self, data: bytes) -> None:
-        """Let the library read the reply to its STARTTLS."""
-        super().data_received(data)
-
-    def eof_received(self) -> bool:
-        self._lost(None)
-        return super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._lost(exc)
-
-
-def _tls_success(wire: _Wire, started: float, ended: float) -> Tls:
-    transport = wire.transport
-    session: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if transport else None
-    if session is None:
-        return Tls(started, ended, ok=False, error="the connection was closed after the handshake")
-    der = session.getpeercert(binary_form=True)
-    cipher = session.cipher()
-    return Tls(
-        started,
-        ended,
-        ok=True,
-        version=session.version(),
-        cipher=cipher[0] if cipher else None,
-        certificate=ssl.DER_cert_to_PEM_cert(der) if der else None,
-    )
-
-
-def _tls_failure(error: Exception) -> str:
-    cause: BaseException = error.__cause__ or error  # the library wraps what the network did
-    if isinstance(cause, ssl.SSLError):
-        return tls_error(cause.reason, cause.strerror or str(cause))
-    if isinstance(cause, ConnectionResetError):
-        return "the peer closed the connection during the handshake"
-    return str(cause) or type(cause).__name__
-
-
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    """Return the context of an opportunistic client (RFC 7435): any peer that encrypts at all is welcome.
-
-    A mail host that mail servers can talk to must not fail here: Exim verifies no certificate by default, and
-    old hosts have TLS 1.0, small keys or no secure renegotiation. What was agreed on is in the evidence.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    # Not `TLSv1` by name, which is deprecated; SSL 2 and 3 stay off by OP_NO_SSLv3, Python's default.
-    with contextlib.suppress(ValueError, ssl.SSLError):  # a distribution may forbid it
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    with contextlib.suppress(ssl.SSLError):  # OpenSSL calls it a security level, LibreSSL has none
-        context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
-    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)  # named since Python 3.12
-    return context
-
-
-def _sni(name: str | None) -> str | None:
-    """Return the host name for SNI (RFC 6066 3), or None: going without it is better than failing over it."""
-    name = (name or "").rstrip(".")
-    labels = name.split(".")
-    usable = all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
-    return name if usable else None

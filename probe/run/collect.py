@@ -5,7 +5,7 @@ order that a mail server would ask them, and stops when the answer is definite, 
 the overall limit or the user ends it. Whatever happens, it hands back what was seen.
 
 A host is started when no earlier one holds it up any longer: one that has not connected holds it up for
-`stagger` seconds (RFC 8305), one that has for `patience` seconds, one that has failed not at all. So a dead
+`stagger` seconds (RFC 8305; the first a little longer), one that has for `patience` seconds, one that has failed not at all. So a dead
 host costs a fraction of a second and a slow one is still heard out.
 """
 
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from probe.core.classify import TOOL, definite
 from probe.core.conversation import Plan, follow_up
 from probe.core.model import (
     EVIDENCE_SCHEMA,
@@ -31,6 +30,7 @@ from probe.core.model import (
     Purpose,
     Session,
     Skip,
+    Stage,
     TlsMode,
 )
 from probe.core.route import Question, Route, Target, route
@@ -84,9 +84,10 @@ class Backends(Struct, frozen=True):
 class HostProbe:
     """One mail host address while it is being talked to."""
 
-    def __init__(self, target: Target, collection: Collection) -> None:
+    def __init__(self, target: Target, collection: Collection, stagger: float) -> None:
         self.target = target
         self.started = collection.clock()
+        self._stagger = stagger
         self.sessions: list[Session] = []
         self.stopped: Skip | None = None
         self._collection = collection
@@ -119,7 +120,7 @@ class HostProbe:
         if self.task.done():
             return 0.0
         if not self.connected:
-            return self.started + self._collection.settings.stagger
+            return self.started + self._stagger
         if self._connected_at is None:
             self._connected_at = self._collection.clock()
         return self._connected_at + self._collection.settings.patience
@@ -162,15 +163,17 @@ class Collection:
             self._interrupted = True
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()  # what follows is short, and its own time-outs must work
-        for task in self._asking.values():
-            task.cancel()
-        await self._stop(tuple(self._probes.values()))
+        finally:
+            for question in self._asking.values():
+                question.cancel()
+            await self._stop(tuple(self._probes.values()))
         self._answers = list(self.backends.resolver.answers())
         return self._evidence(began)
 
     async def _work(self) -> None:
         while True:
             self._take_answers()
+            self._raise_bugs()
             way = self._route()
             for question in way.questions:
                 if question not in self._asking:
@@ -190,6 +193,12 @@ class Collection:
                 await asyncio.wait(running, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             elif limit:
                 await asyncio.sleep(limit)
+
+    def _raise_bugs(self) -> None:
+        """Fail loudly where a conversation failed by a fault of ours: no verdict may be built on that."""
+        for probe in self._probes.values():
+            if probe.task.done() and not probe.task.cancelled() and (bug := probe.task.exception()):
+                raise RuntimeError(f"the conversation with {probe.target.ip} failed inside") from bug
 
     def _take_answers(self) -> None:
         for question, task in tuple(self._asking.items()):
@@ -219,13 +228,17 @@ class Collection:
             hold = max(hold, self._first_target + LOOKUP_GRACE)
         if now < hold:
             return hold
-        self._probes[waiting[0].ip] = HostProbe(waiting[0], self)
+        stagger = self.settings.stagger_next if self._probes else self.settings.stagger
+        self._probes[waiting[0].ip] = HostProbe(waiting[0], self, stagger)
         return now if len(waiting) > 1 else None
 
     async def _definite(self) -> bool:
         """Whether the answer is known; then the other hosts are heard out or stopped as they deserve."""
-        if self.settings.all_hosts:
+        if self.settings.all_hosts or not any(probe.task.done() for probe in self._probes.values()):
             return False
+        # The rules are not needed before a host has answered, and are loaded meanwhile (engine.py).
+        from probe.core.classify import definite
+
         options = self._options()
         for probe in self._probes.values():
             if not probe.task.done():
@@ -301,7 +314,24 @@ class Collection:
             dns_servers=settings.dns_servers,
         )
 
+    def status(self) -> str:
+        """Say what is waited for, for a person who waits too. It may quote the DNS: not yet safe to show."""
+        asked = next((probe for probe in self._probes.values() if not probe.task.done()), None)
+        if asked is None:
+            names = ", ".join(f"{question.name} {question.type}" for question in self._asking)
+            return f"looking up {names or self.address.domain}"
+        host = f"{asked.target.name} [{asked.target.ip}]"
+        sessions = asked.evidence().sessions
+        if not sessions or not sessions[-1].exchanges:
+            return f"connecting to {host}"
+        stage = sessions[-1].exchanges[-1].stage
+        if stage is Stage.BANNER:
+            return f"waiting for the greeting of {host}"
+        return f"waiting for {host} to answer {stage.partition('-')[0].upper()}"
+
     def _evidence(self, began: str) -> Evidence:
+        from probe.core.classify import TOOL
+
         hosts = []
         ended_early = Skip.CUT_SHORT if self._cut_short or self._interrupted else Skip.DEFINITE
         for target in self._route().targets:

@@ -7,12 +7,14 @@ import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from probe.core.classify import judge
 from probe.net.early import system_servers
 from probe.net.hostname import own_name
 from probe.net.resolve import Resolver
+from probe.net.smtp import Call as SmtpCall
 from probe.run.collect import Backends, Collection
 from probe.settings import DNS_TRIES, Settings, parse_server
 
@@ -42,6 +44,11 @@ class Engine:
         self._helo = settings.helo
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._asked_name = settings.helo is not None
+        self._running: list[Collection] = []
+
+    def status(self) -> str:
+        """Say what the oldest of the probes that run waits for; see `Collection.status`."""
+        return self._running[0].status() if self._running else "starting"
 
     async def collect(
         self, address: Address, *, seed: int, started: float | None = None, early: EarlyQuery | None = None
@@ -62,12 +69,9 @@ class Engine:
             tries=DNS_TRIES,
             early=early,
         )
-        # aiosmtplib and what it imports is loaded while the first answer of the DNS is on its way.
-        threading.Thread(target=_warm, daemon=True).start()
 
         def call(target: Target, plan: Plan, port: int) -> Call:
-            from probe.net.smtp import Call as SmtpCall
-
+            _warm()
             return SmtpCall(
                 target.ip,
                 port,
@@ -83,7 +87,11 @@ class Engine:
             collection = Collection(
                 address, settings, Backends(resolver, call, clock, self._turn), helo=helo, seed=seed
             )
-            return await collection.run(began)
+            self._running.append(collection)
+            try:
+                return await collection.run(began)
+            finally:
+                self._running.remove(collection)
         finally:
             await resolver.aclose()
 
@@ -99,8 +107,15 @@ class Engine:
             yield
 
 
+@cache
 def _warm() -> None:
-    import probe.net.smtp  # noqa: F401 - for its side effect of being loaded
+    """Load what is needed later, once, while the first mail host takes its time to answer."""
+
+    def load() -> None:
+        for name in ("probe.net.wire", "probe.core.classify", "probe.show.text"):
+            import_module(name)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 async def probe_sender(address: str, settings: Settings | None = None) -> Report:
@@ -112,6 +127,7 @@ async def probe_sender(address: str, settings: Settings | None = None) -> Report
     import secrets
 
     from probe.core.address import parse
+    from probe.core.classify import judge
 
     chosen = settings or Settings()
     seed = chosen.seed if chosen.seed is not None else secrets.randbits(32)

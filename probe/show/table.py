@@ -9,8 +9,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-# tabulate is banned elsewhere by ruff's banned-api: this is the one place.
-from tabulate import tabulate  # noqa: TID251
+# Banned everywhere else, see pyproject.toml: this is the one place.
+from tabulate import tabulate
 
 from probe.show import wording
 from probe.show.printable import inline, safe
@@ -32,37 +32,54 @@ class _Row(NamedTuple):
 
 
 _HEADERS = ("Pref", "Host", "Address", "Verdict")
+_STACKED = ("Pref", "Host", "Verdict")
 _SAID = 120
 """Characters of a reply that a row shows; the transcript has all of it."""
 _VERDICT_WIDTH = 28
 """Columns that the verdict keeps when names and addresses are long."""
 _ADDRESS_WIDTH = 45
 """The longest text of an IPv6 address (RFC 4291 2.2); longer is no address."""
-_GAPS = 6 + 3 * 2
-"""The column of the preference, which tabulate makes two wider than its title, and two spaces between
-columns."""
+_PREFERENCE = 6
+"""Columns of the preference, which tabulate makes two wider than its title."""
+_GAP = 2
+"""Spaces between columns."""
 
 
 def hosts(report: Report, *, width: int) -> str:
     """Draw the hosts of a report for a terminal of `width` columns, in the order of the report.
 
-    A long verdict is wrapped inside its column. Host names are cut only when nothing else fits.
+    A long verdict is wrapped inside its column. Where name and address do not fit side by side, as with
+    IPv6, the address stands under the name. Names are cut only when nothing else fits.
     """
     rows = _rows(report)
     addresses = max((len(safe(row.ip, width=_ADDRESS_WIDTH)) for row in rows), default=0)
     names = max((len(safe(row.name)) for row in rows), default=0)
-    names = min(names, max(width - _GAPS - addresses - _VERDICT_WIDTH, 16))
-    room = max(width - _GAPS - names - addresses, _VERDICT_WIDTH)
-    body = [
+    room = width - _PREFERENCE - 3 * _GAP - names - addresses
+    if room >= _VERDICT_WIDTH:
+        body = [
+            (row.preference, safe(row.name), safe(row.ip, width=_ADDRESS_WIDTH), _filled(row, room))
+            for row in rows
+        ]
+        return _drawn(body, _HEADERS, "simple")
+    room = width - _PREFERENCE - 2 * _GAP
+    column = max(addresses, min(names, room - _VERDICT_WIDTH))
+    stacked = [
         (
             row.preference,
-            safe(row.name, width=names),
-            safe(row.ip, width=_ADDRESS_WIDTH),
-            textwrap.fill(_joined(safe, row), room, break_on_hyphens=False),
+            f"{safe(row.name, width=column)}\n{safe(row.ip, width=_ADDRESS_WIDTH)}",
+            _filled(row, max(room - column, _NARROWEST)),
         )
         for row in rows
     ]
-    return _drawn(body, "simple")
+    return _drawn(stacked, _STACKED, "simple")
+
+
+_NARROWEST = 12
+"""Columns of a verdict below which wrapping only makes things worse."""
+
+
+def _filled(row: _Row, room: int) -> str:
+    return textwrap.fill(_joined(safe, row), room, break_on_hyphens=False)
 
 
 def markdown(report: Report) -> str:
@@ -77,14 +94,13 @@ def markdown(report: Report) -> str:
         )
         for row in _rows(report)
     ]
-    return _drawn(body, "pipe")
+    return _drawn(body, _HEADERS, "pipe")
 
 
-def _drawn(body: Sequence[Sequence[str]], style: str) -> str:
+def _drawn(body: Sequence[Sequence[str]], headers: Sequence[str], style: str) -> str:
+    align = ("right", *["left"] * (len(headers) - 1))
     # Without disable_numparse a preference or a reply that is a number would be rewritten.
-    return tabulate(
-        body, _HEADERS, tablefmt=style, disable_numparse=True, colalign=("right", "left", "left", "left")
-    )
+    return tabulate(body, headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def _joined(show: Callable[..., str], row: _Row) -> str:

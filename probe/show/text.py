@@ -5,6 +5,11 @@
       Why         ...
       Whose move  the path (a firewall or a network between us and them)
       Next        1. support: ...
+      Effect now  Exim defers (451 ...), Postfix defers (450)
+      took 10 s; 1 more step with -v; more: probe-sender explain connect.timeout
+
+What the short form leaves out is general knowledge, what the table of hosts says, further steps, the reply of
+Postfix, harmless violations and the rule: all of that is in the long one.
 
 Every string of the report passes `printable` before it is wrapped; colours are laid over it after that.
 So an escape sequence in the output is always one of ours. Only ASCII is our own, for any locale.
@@ -32,8 +37,8 @@ _LABEL = 12
 """Columns of the longest label and the space after it."""
 _SENTENCE = 1000
 """Characters of one sentence that are shown, so that no quoted reply scrolls the verdict away."""
-_EFFECT = 130
-"""Characters of what a mail server would say: two lines, because it mostly quotes the reply again."""
+_STEPS = 2
+"""Next steps of the short form: who has taken them asks again."""
 _UNIT = re.compile(r"(?<=[0-9]) (?=(?:s|ms|h)\b)")
 _GLUE = "\xa0"
 """Stands for a space at which no line is broken. It is free for that: `safe` lets none through."""
@@ -64,19 +69,16 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     """
     page = _Page(max(width, _NARROWEST), color=color)
     page.heading(report)
-    page.section("Why", wording.arguments(report))
+    page.section("Why", wording.arguments(report) if verbose else wording.short_arguments(report))
     if wording.needs_action(report):
         page.section("Whose move", [wording.SIDES[report.side]])
-    page.section("Next", _numbered([f"{wording.WHO[step.who]}: {step.do}" for step in report.next_steps]))
+    steps = report.next_steps if verbose else report.next_steps[:_STEPS]
+    page.section("Next", _numbered([f"{wording.WHO[step.who]}: {step.do}" for step in steps]))
     if report.mta is not None:
-        page.section(
-            "Effect now",
-            [_effect("Exim", report.mta.exim), _effect("Postfix", report.mta.postfix)],
-            limit=_SENTENCE if verbose else _EFFECT,
-        )
-    if report.catch_all is not None:
-        page.section("Catch-all", [wording.CATCH_ALL[report.catch_all]])
-    page.section("Violations", (_broken(violation) for violation in report.violations))
+        effects = [_effect("Exim", report.mta.exim), _effect("Postfix", report.mta.postfix)]
+        page.section("Effect now", effects if verbose else [wording.brief_effect(report.mta)])
+    broken = [_broken(violation) for violation in report.violations]
+    page.section("Violations", broken if verbose else wording.brief_violations(report))
     page.section("Notes", report.notes)
     page.hosts(report)
     if verbose:
@@ -119,12 +121,12 @@ class _Page:
             self._put(f"that is {visible(form)}")
         self._put(safe(report.summary, width=_SENTENCE))
 
-    def section(self, label: str, sentences: Iterable[str], *, limit: int = _SENTENCE) -> None:
+    def section(self, label: str, sentences: Iterable[str]) -> None:
         """Put sentences beside a label, each from a line of its own; nothing when there is none."""
         margin = _INDENT + " " * _LABEL
         beside = f"{_INDENT}{self._paint(f'{label:<{_LABEL}}', _DIM)}"
         for sentence in sentences:
-            first, *rest = self._wrap(safe(sentence, width=limit), margin, margin)
+            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), margin, margin)
             self.lines += [beside + first[len(margin) :], *rest]
             beside = margin
 
@@ -157,16 +159,18 @@ class _Page:
         self._put(f"({transcript.LEGEND})", _DIM)
 
     def footer(self, report: Report, *, verbose: bool) -> None:
-        """Put the rule that decided, the time it took, and where more is to be read."""
-        rule, reason = safe(report.rule), safe(report.reason)
+        """Put the time it took and where more is to be read; in the long form also the rule that decided."""
+        parts = [f"took {wording.seconds(report.timing.total)}"]
         if verbose:
             spent = report.timing
-            parts = (("DNS", spent.dns), ("connecting", spent.connect), ("conversation", spent.conversation))
-            self._put(", ".join(f"{name} {wording.seconds(lapse)}" for name, lapse in parts), _DIM)
-        took = wording.seconds(report.timing.total)
+            laps = (("DNS", spent.dns), ("connecting", spent.connect), ("conversation", spent.conversation))
+            self._put(", ".join(f"{name} {wording.seconds(lapse)}" for name, lapse in laps), _DIM)
+            parts.append(f"rule {safe(report.rule)}")
+        elif (left := len(report.next_steps) - _STEPS) > 0:
+            parts.append(f"{wording.count(left, 'more step')} with -v")
         # Kept on one line, to be copied.
-        command = f"probe-sender explain {reason}".replace(" ", _GLUE)
-        self._put(f"rule {rule}, {took}; more: {command}", _DIM)
+        parts.append("more: " + f"probe-sender explain {safe(report.reason)}".replace(" ", _GLUE))
+        self._put("; ".join(parts), _DIM)
 
     def _title(self, text: str) -> None:
         self._gap()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from probe.core.model import Cause, ConnectOutcome, MtaOutcome, Severity, Side, Skip, Who
+from probe.core.reasons import REASONS
 from probe.show.printable import visible
 
 if TYPE_CHECKING:
-    from probe.core.model import HostEvidence, HostReport, Report, Violation
+    from probe.core.model import HostEvidence, HostReport, Mta, Report, Violation
 
 SIDES = {
     Side.THEIRS: "theirs (their mail host, or its policy)",
@@ -67,6 +69,18 @@ def terms(violation: Violation) -> str:
     return ", ".join([*parts, SEVERITIES[violation.severity]])
 
 
+def brief_violations(report: Report) -> list[str]:
+    """Name the violations that cost something, each once: `null-sender (RFC 5321 4.5.5), risky`."""
+    named = (
+        f"{each.id} (RFC 5321 {each.section_5321}), {SEVERITIES[each.severity]}"
+        if each.section_5321
+        else f"{each.id} ({terms(each)})"
+        for each in report.violations
+        if each.severity is not Severity.COSMETIC
+    )
+    return list(dict.fromkeys(named))
+
+
 def seconds(lapse: float) -> str:
     """Give a lapse in seconds as a person would say it: `20 ms`, `2.5 s`, `10 s`."""
     if lapse < 0.0005:
@@ -116,6 +130,37 @@ def is_untold(report: Report, host: HostEvidence) -> bool:
 def arguments(report: Report) -> list[str]:
     """Give the sentences of the argument but the one that the summary repeats (not yet safe)."""
     return [reason.says for reason in report.because if reason.says != report.summary]
+
+
+def short_arguments(report: Report) -> list[str]:
+    """Give the sentences that a person needs first (not yet safe): what was seen, before what it means.
+
+    A sentence that points to no evidence says what the reason means in general. It is given only where no
+    other is left, without its references. The sentence of a host that did not decide is left to the table.
+    """
+    others = {host.says for host in report.hosts} if len(report.hosts) > 1 else set()
+    left = [reason for reason in report.because if reason.says not in {report.summary, *others}]
+    seen = [reason.says for reason in left if reason.points_to]
+    if seen:
+        return seen
+    row = REASONS.get(report.reason)
+    references = f" ({row.ref})" if row else ""
+    return [reason.says.removesuffix(references) for reason in left]
+
+
+def brief_effect(mta: Mta) -> str:
+    """Say in one sentence what Exim and Postfix do; of Postfix's reply, which quotes the peer's, the code only."""
+    exim, postfix = mta.exim, mta.postfix
+    code = _CODE.match(postfix.reply or "")
+    if exim.outcome is postfix.outcome and not exim.reply and not code:
+        return f"Exim and Postfix {_DO[exim.outcome]} it"
+    said = f" ({exim.reply})" if exim.reply else ""
+    told = f" ({code[0]})" if code else ""
+    return f"Exim {DOES[exim.outcome]}{said}, Postfix {DOES[postfix.outcome]}{told}"
+
+
+_CODE = re.compile("[2-5][0-9]{2}(?= |$)")
+_DO = {MtaOutcome.ACCEPT: "accept", MtaOutcome.REJECT: "reject", MtaOutcome.DEFER: "defer"}
 
 
 def needs_action(report: Report) -> bool:

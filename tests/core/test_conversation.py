@@ -785,3 +785,13 @@ def test_every_byte_is_on_the_tape_however_it_is_cut(stream: bytes, data: st.Dat
         return "".join(t.data for t in tape if t.direction is Direction.RECEIVED)
 
     assert received(whole) == received(parts) == stream.decode("latin-1")
+
+
+def test_the_bytes_of_a_utf8_command_are_kept_as_bytes() -> None:
+    talk = Conversation(plan(rcpt="用户@customer.example.com", utf8=True))
+    talk.connected(0.0, LOCAL_IP)
+    talk.received(b"220 hi\r\n", 0.1)
+    talk.received(b"250-mx\r\n250 SMTPUTF8\r\n", 0.2)
+    talk.received(b"250 ok\r\n", 0.3)
+    sent = talk.session(Connect(0.0, 0.0, ConnectOutcome.CONNECTED), 0.4).exchanges[-1].command
+    assert sent == "RCPT TO:<用户@customer.example.com>".encode().decode("latin-1")

@@ -40,7 +40,7 @@ def test_row_ids_are_unique() -> None:
 
 
 def test_phrases_are_written_in_the_words_that_a_text_is_cut_into() -> None:
-    special = {"<>", "@", "#ip", "#host", "#dnsbl", "#ours", "#outlook", "^", "$", "."}
+    special = {"<>", "@", "#ip", "#host", "#dnsbl", "#ours", "#sender", "#outlook", "^", "$", "."}
     for row in TABLE:
         for line in filter(str.strip, row.phrases.splitlines()):
             phrase = phrases.parse(line)

@@ -24,7 +24,7 @@ from probe.core.model import (
     Stage,
     TlsMode,
 )
-from probe.net import smtp
+from probe.net import wire
 from probe.net.smtp import Call
 
 if TYPE_CHECKING:
@@ -409,8 +409,8 @@ def test_unusable_server_names_are_left_out() -> None:
         "a" * 64 + ".example",
         "mx..example",
     ):
-        assert smtp._sni(name) is None
-    assert smtp._sni("mx.example.com.") == "mx.example.com"
+        assert wire._sni(name) is None
+    assert wire._sni("mx.example.com.") == "mx.example.com"
 
 
 # --- being cancelled --------------------------------------------------------------------------------

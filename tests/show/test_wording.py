@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from probe.core import model
+from probe.core.reasons import REASONS
 from probe.show import wording
 from tests.show import samples
 from tests.support import make
@@ -62,6 +64,60 @@ def test_count() -> None:
 )
 def test_every_word_of_the_model_has_a_name(words: type[StrEnum], names: dict[StrEnum, str]) -> None:
     assert set(names) == set(words)
+
+
+def test_the_short_argument_is_what_was_seen() -> None:
+    report = make.report(because=("It said so.", "Its words are read so."), summary="It said so.")
+    meaning = model.Reason("In general that means much. (RFC 5321 3.3)", ())
+    assert wording.short_arguments(structs.replace(report, because=(*report.because, meaning))) == [
+        "Its words are read so."
+    ]
+
+
+def test_what_it_means_in_general_is_said_where_nothing_else_is_left_and_without_references() -> None:
+    row = REASONS["connect.timeout"]
+    said = model.Reason("mx1 is silent.", ("/hosts/0",))
+    report = make.report(summary="mx1 is silent.", reason=row.word)
+    report = structs.replace(report, because=(said, model.Reason(f"{row.means} ({row.ref})", ())))
+    assert wording.short_arguments(report) == [row.means]
+
+
+def test_the_table_speaks_for_the_hosts_that_did_not_decide() -> None:
+    report = make.report(
+        make.host_report(says="mx1 accepts."),
+        make.host_report("mx2.customer.example.com", "203.0.113.16", says="mx2 is silent."),
+        summary="mx1 accepts.",
+        because=("mx1 accepts.", "Its words say so.", "mx2 is silent."),
+    )
+    assert wording.short_arguments(report) == ["Its words say so."]
+
+
+@pytest.mark.parametrize(
+    ("exim", "postfix", "said"),
+    [
+        (None, None, "Exim and Postfix reject it"),
+        ("550 No", "450 4.1.7 <a@b>: so", "Exim rejects (550 No), Postfix rejects (450)"),
+        ("550 No", "no code", "Exim rejects (550 No), Postfix rejects"),
+        (None, "450", "Exim rejects, Postfix rejects (450)"),
+    ],
+)
+def test_the_effect_in_one_sentence(exim: str | None, postfix: str | None, said: str) -> None:
+    assert wording.brief_effect(make.mta(model.MtaOutcome.REJECT, exim=exim, postfix=postfix)) == said
+
+
+def test_a_violation_in_brief_is_named_once_with_its_section() -> None:
+    report = make.report(
+        violations=(
+            make.violation(host="a.example"),
+            make.violation(host="b.example"),
+            make.violation(word="x", severity=model.Severity.COSMETIC),
+            structs.replace(make.violation(word="y", severity=model.Severity.RISKY), section_5321=None),
+        )
+    )
+    assert wording.brief_violations(report) == [
+        "null-sender-refused (RFC 5321 4.5.5), defeats verification",
+        "y (RFC 2821 3.7, risky)",
+    ]
 
 
 def test_an_address_that_was_typed_as_it_is_sent_has_no_other_form() -> None:

@@ -1,0 +1,226 @@
+"""Real firewalls and routers on the path: what each of them makes of a probe.
+
+The expectations come from what the kernel turns each event into (net/ipv4/icmp.c `icmp_err_convert`,
+net/ipv6/icmp.c `tab_unreach`), and were written down before the run; the tests that take longest come first,
+so that no worker waits for them at the end. With the errno alone "administratively
+prohibited" cannot be told from "host unreachable" on IPv4: both are EHOSTUNREACH.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probe.lab.world import LabThread
+from tests.full.command import LIMIT, PROGRAM, run
+from tests.support.netns import Chain, NamespaceLab, need, server_ip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from probe.lab.world import Lab
+    from tests.full.command import Run
+
+pytestmark = pytest.mark.full
+
+MAIL = 25
+"""The number of the mail host of most tests."""
+NOBODY = 99
+"""An address on the server's link that no machine has."""
+EIGHT = (11, 12, 13, 14)
+"""Four mail hosts with an address of each family."""
+OPTIONS = ("--json", "--allow-private", "--helo", "probe.example.net")
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+
+TIMEOUT = ("firewall-timeout", "connect.timeout", 5)
+REFUSED = ("unreachable", "connect.refused", 6)
+HOST = ("unreachable", "connect.host-unreachable", 6)
+NET = ("unreachable", "connect.net-unreachable", 6)
+PROHIBITED = ("unreachable", "connect.prohibited", 6)
+NO_ROUTE = ("inconclusive", "connect.no-route", 3)
+OWN = ("inconclusive", "connect.local-error", 3)
+
+RULES = {
+    # id: (whose firewall, hook, verdict, what follows over IPv4, over IPv6)
+    "server-drops": ("server", "input", "drop", TIMEOUT, TIMEOUT),
+    "router-drops": ("router", "forward", "drop", TIMEOUT, TIMEOUT),
+    "own-drops": ("client", "output", "drop", TIMEOUT, TIMEOUT),
+    "server-resets": ("server", "input", "reject with tcp reset", REFUSED, REFUSED),
+    "router-resets": ("router", "forward", "reject with tcp reset", REFUSED, REFUSED),
+    "own-resets": ("client", "output", "reject with tcp reset", REFUSED, REFUSED),
+    "router-host-unreachable": ("router", "forward", "reject with icmpx type host-unreachable", HOST, HOST),
+    "router-net-unreachable": ("router", "forward", "reject with icmpx type no-route", NET, NET),
+    "router-prohibits": ("router", "forward", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
+    "server-prohibits": ("server", "input", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
+    "router-port-unreachable": (
+        "router",
+        "forward",
+        "reject with icmpx type port-unreachable",
+        REFUSED,
+        REFUSED,
+    ),
+    "own-port-unreachable": ("client", "output", "reject with icmpx type port-unreachable", REFUSED, REFUSED),
+    "own-prohibits": ("client", "output", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
+}
+
+ROUTES = {
+    # id: (whose routing table, kind of route, what follows over IPv4, over IPv6)
+    "router-unreachable": ("router", "unreachable", HOST, NET),
+    "router-prohibit": ("router", "prohibit", HOST, PROHIBITED),
+    "own-unreachable": ("client", "unreachable", NO_ROUTE, NO_ROUTE),
+    "own-prohibit": ("client", "prohibit", OWN, OWN),
+    "own-blackhole": ("client", "blackhole", OWN, OWN),
+}
+
+STAGES = {
+    # The first four octets that no longer pass, and the stage that then has no answer.
+    "220 ": "banner.timeout",
+    "EHLO": "helo.timeout",
+    "MAIL": "mail.timeout",
+    "RCPT": "rcpt.timeout",
+}
+
+
+@pytest.fixture(scope="module")
+def whole_chain() -> Iterator[Chain]:
+    need("nft")
+    with Chain((MAIL, *EIGHT)) as chain:
+        yield chain
+
+
+@pytest.fixture
+def chain(whole_chain: Chain) -> Chain:
+    whole_chain.open()
+    return whole_chain
+
+
+def test_all_eight_addresses_are_silent(chain: Chain) -> None:
+    ended = _probe_eight(chain, silent=_eight_addresses())
+    assert _outcome(ended) == TIMEOUT
+    assert ended.seconds < 12
+
+
+def test_seven_of_eight_addresses_are_silent(chain: Chain) -> None:
+    addresses = _eight_addresses()
+    ended = _probe_eight(chain, silent=addresses[:-1])
+    assert _outcome(ended) == ("sender-exists", "rcpt.accepted", 0)
+    assert [host["ip"] for host in ended.report["hosts"]] == addresses
+    causes = [(host["cause"], host["reason"]) for host in ended.report["hosts"]]
+    assert causes == [TIMEOUT[:2]] * 7 + [("sender-exists", "rcpt.accepted")]
+    assert ended.seconds < 3
+
+
+@FAMILIES
+def test_open_path(chain: Chain, family: int) -> None:
+    assert _outcome(_probe(chain, family)) == ("sender-exists", "rcpt.accepted", 0)
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", RULES)
+def test_firewall_rule(chain: Chain, name: str, family: int) -> None:
+    where, hook, verdict, *expected = RULES[name]
+    getattr(chain, where).filter(hook, f"tcp dport 25 {verdict}")
+    # A silent IPv6 refusal is noticed only when the SYN is repeated, after one second.
+    ended = _probe(chain, family, "--connect-timeout", "0.5" if verdict == "drop" else "3")
+    assert _outcome(ended) == expected[family == 6]
+    if verdict == "drop":
+        assert ended.report["confidence"] != "certain"
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ROUTES)
+def test_route(chain: Chain, name: str, family: int) -> None:
+    where, kind, *expected = ROUTES[name]
+    namespace, route = getattr(chain, where), f"{kind} {server_ip(family, MAIL)}"
+    namespace.ip(f"route add {route}")
+    try:
+        ended = _probe(chain, family)
+    finally:
+        namespace.ip(f"route delete {route}")
+    assert _outcome(ended) == expected[family == 6]
+
+
+@FAMILIES
+def test_no_route_at_all(chain: Chain, family: int) -> None:
+    gateway = {4: "via 198.51.100.1", 6: "via 2001:db8:1::1"}[family]
+    chain.client.ip(f"route delete default {gateway}")
+    try:
+        ended = _probe(chain, family)
+    finally:
+        chain.client.ip(f"route add default {gateway}")
+    assert _outcome(ended) == NO_ROUTE
+
+
+@FAMILIES
+def test_host_that_is_down(chain: Chain, family: int) -> None:
+    """Its router asks for it three times, a second apart, and then says so."""
+    assert _outcome(_probe(chain, family, host=NOBODY)) == HOST
+
+
+@pytest.mark.parametrize("octets", STAGES)
+def test_conversation_cut(chain: Chain, octets: str) -> None:
+    chain.router.filter("forward", f"@ih,0,32 0x{octets.encode().hex()} drop")
+    ended = _probe(chain, 4, "--reply-timeout", "0.5")
+    assert _outcome(ended) == ("firewall-timeout", STAGES[octets], 5)
+
+
+def test_rule_inserted_after_the_greeting(chain: Chain) -> None:
+    script = "S: 220 mail.example ESMTP\nC: EHLO\n*sleep 1\nS: 250 mail.example\n*silence"
+    arguments = (PROGRAM, *OPTIONS, "-4", "--reply-timeout", "1.5", "user@d.example")
+    with (
+        LabThread(_names(chain, _zone("mx.d.example", MAIL))),
+        LabThread(NamespaceLab(chain.server, "", {server_ip(4, MAIL): script})) as lab,
+        subprocess.Popen(chain.client.command(*arguments), stdout=subprocess.PIPE) as probe,
+    ):
+        (peer,) = lab.peers.values()
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end and not (peer.connections and peer.connections[0].commands):
+            time.sleep(0.01)
+        chain.router.filter("forward", "tcp dport 25 drop", "tcp sport 25 drop")
+        output, _ = probe.communicate(timeout=LIMIT)
+    assert probe.returncode == 5
+    assert b'"reason":"helo.timeout"' in output.replace(b": ", b":")
+
+
+def _zone(name: str, number: int, preference: int = 10) -> str:
+    return (
+        f"d.example. 300 MX {preference} {name}.\n"
+        f"{name}. 300 A {server_ip(4, number)}\n"
+        f"{name}. 300 AAAA {server_ip(6, number)}\n"
+    )
+
+
+def _names(chain: Chain, zone: str) -> Lab:
+    return NamespaceLab(chain.client, zone, {})
+
+
+def _probe(chain: Chain, family: int, *options: str, host: int = MAIL) -> Run:
+    """Probe one address of the domain's one mail host."""
+    with (
+        LabThread(_names(chain, _zone("mx.d.example", host))),
+        LabThread(NamespaceLab(chain.server, "", {server_ip(family, MAIL): "*good"})),
+    ):
+        return run(*OPTIONS, f"-{family}", *options, "user@d.example", inside=chain.client)
+
+
+def _eight_addresses() -> list[str]:
+    """Give them in the order in which Exim asks them: by preference, of one host IPv6 first."""
+    return [server_ip(family, number) for number in EIGHT for family in (6, 4)]
+
+
+def _probe_eight(chain: Chain, *, silent: list[str]) -> Run:
+    drops = (f"{'ip6' if ':' in ip else 'ip'} daddr {ip} tcp dport 25 drop" for ip in silent)
+    chain.router.filter("forward", *drops)
+    zone = "".join(_zone(f"mx{number}.d.example", number, number) for number in EIGHT)
+    with (
+        LabThread(_names(chain, zone)),
+        LabThread(NamespaceLab(chain.server, "", dict.fromkeys(_eight_addresses(), "*good"))),
+    ):
+        return run(*OPTIONS, "user@d.example", inside=chain.client)
+
+
+def _outcome(ended: Run) -> tuple[str, str, int]:
+    return ended.report["cause"], ended.report["reason"], ended.code
