@@ -28,7 +28,7 @@ FAST_ABOVE = 20
 
 def diagnose(argv: list[str]) -> int:
     """Probe every address of the command line, print the reports, give the exit code of the worst."""
-    args = diagnosis().parse_args(argv)
+    args = diagnosis().parse_intermixed_args(argv)  # options may stand between the addresses
     if not args.addresses:
         raise UsageError("no address given; try: probe-sender user@example.com, or probe-sender --help")
     started = time.monotonic()

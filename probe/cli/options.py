@@ -47,7 +47,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse in our words: argparse says what it expected, a person wants to know what to write."""
         if message.startswith("unrecognized arguments: "):
-            raise UsageError(self._unknown(message.removeprefix("unrecognized arguments: ").split()[0]))
+            raise UsageError(
+                self._unknown(message.removeprefix("unrecognized arguments: ").partition(" ")[0])
+            )
         if found := _ARGUMENT.fullmatch(message):
             raise UsageError(ascii(self._about(found["option"], found["what"]))[1:-1][:300])
         raise UsageError(f"{ascii(message)[1:-1][:200]}; see {self.prog} --help")
@@ -119,6 +121,7 @@ def _view_options(parser: argparse.ArgumentParser) -> None:
         "--json",
         action="store_const",
         const="json",
+        default="text",
         dest="format",
         help="one JSON document (JSON Lines for several addresses)",
     )

@@ -375,7 +375,9 @@ def _forms(local: str, domain: str) -> tuple[AddressForm, ...]:
     """List the shapes in the order of `AddressForm`; of SRS, VERP and `+tag` only the first is said."""
     quoted = local.startswith('"')
     content = local[1:-1] if quoted else local
-    found = {form for form, mark, shape in _TAGGED if mark in content.lower() and re.fullmatch(shape, content)}
+    found = {
+        form for form, mark, shape in _TAGGED if mark in content.lower() and re.fullmatch(shape, content)
+    }
     if AddressForm.SRS in found:
         found -= {AddressForm.VERP, AddressForm.SUBADDRESS}
     if AddressForm.VERP in found:

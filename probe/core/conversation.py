@@ -252,7 +252,9 @@ class Conversation:
 
     def _write(self, stage: Stage, now: float) -> Action:
         line = f"{self._script.command(stage)}\r\n".encode()
-        self._command = line[:-2].decode("latin-1")  # as bytes are kept everywhere: an SMTPUTF8 mailbox has others
+        self._command = line[:-2].decode(
+            "latin-1"
+        )  # as bytes are kept everywhere: an SMTPUTF8 mailbox has others
         self._tape.sent(line, now, secure=self._secure)
         return StartTls() if stage is Stage.STARTTLS else Send(line)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,10 +44,8 @@ def quote(text: str) -> str:
 
     What they hold is made safe by the views; the bytes themselves stay in the evidence.
     """
-    try:
+    with suppress(UnicodeError):  # not UTF-8, or text of ours: it is shown as it is
         text = text.encode("latin-1").decode()
-    except UnicodeError:
-        pass  # not UTF-8, or text of ours: it is shown as it is
     return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 3] + "..."
 
 

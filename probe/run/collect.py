@@ -5,8 +5,8 @@ order that a mail server would ask them, and stops when the answer is definite, 
 the overall limit or the user ends it. Whatever happens, it hands back what was seen.
 
 A host is started when no earlier one holds it up any longer: one that has not connected holds it up for
-`stagger` seconds (RFC 8305; the first a little longer), one that has for `patience` seconds, one that has failed not at all. So a dead
-host costs a fraction of a second and a slow one is still heard out.
+`stagger` seconds (RFC 8305; the first a little longer), one that has for `patience` seconds, one that has
+failed not at all. So a dead host costs a fraction of a second and a slow one is still heard out.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class Collection:
         if self.settings.all_hosts or not any(probe.task.done() for probe in self._probes.values()):
             return False
         # The rules are not needed before a host has answered, and are loaded meanwhile (engine.py).
-        from probe.core.classify import definite
+        from probe.core.fold import definite
 
         options = self._options()
         for probe in self._probes.values():

@@ -144,6 +144,7 @@ UNPREDICTED = {
 """Golden cases that do not show what Exim would hear, so that nothing may be predicted, and why."""
 
 INCOMPARABLE = {
+    "rcpt-drip-lines": "the reply takes one second in all, which is Exim's limit here and not ours",
     "tls-require-handshake-fails": "this Exim does not demand TLS",
     "tls-require-not-offered": "this Exim does not demand TLS",
     "tls-injected-plaintext": "it takes that for a failed handshake; on a second connection the host starts over",

@@ -1,0 +1,162 @@
+"""Bad input: one line on standard error that names what is wrong and the mend, exit code 2, nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.cli import UsageError, main
+from probe.cli.options import diagnosis
+from probe.cli.saving import Saver
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADDRESS = "user@example.com"
+
+WRONG: list[tuple[list[str], list[str]]] = [
+    # Nothing, or something else than an address.
+    ([], ["no address given", "--help"]),
+    (["-q"], ["no address given"]),
+    (["example.com"], ["'example.com' is no address", "user@example.com"]),
+    (["dmeo"], ["'dmeo'", "did you mean probe-sender demo?"]),
+    (["Explain"], ["did you mean probe-sender explain?"]),
+    (["help"], ["did you mean probe-sender --help?"]),
+    (["version"], ["did you mean probe-sender --version?"]),
+    (["nothing-like-it"], ["the commands are demo, explain, schema"]),
+    (["-v", "explain", ADDRESS, "--dns-server=x"], ["--dns-server"]),
+    (["<>"], ["null sender", "needs no verification"]),
+    ([""], ["null sender"]),
+    (["a@b"], ["'b' is not a full domain name"]),
+    (["a\r\nRCPT@example.com"], ["U+000D"]),
+    # Options.
+    (["--jsn", ADDRESS], ["unknown option '--jsn'", "did you mean --json?"]),
+    (["-x", ADDRESS], ["unknown option '-x'", "probe-sender --help"]),
+    (["--json=1", ADDRESS], ["--json", "takes no value"]),
+    (["--helo"], ["--helo", "needs a value", "--helo NAME"]),
+    (["--timeout", "-1", ADDRESS], ["--timeout", "needs a value", "hyphen"]),
+    (["--timeout=-1", ADDRESS], ["--timeout: -1 is not a time", "above 0"]),
+    (["--timeout", "0", ADDRESS], ["--timeout: 0 is not a time"]),
+    (["--timeout", "nan", ADDRESS], ["--timeout: nan is not a time"]),
+    (["--connect-timeout", "inf", ADDRESS], ["--connect-timeout: inf is not a time", "3600"]),
+    (["--reply-timeout", "5s", ADDRESS], ["--reply-timeout: '5s' is no number of seconds", "2.5"]),
+    (["--port", "0", ADDRESS], ["--port: 0 is not a TCP port", "65535"]),
+    (["--port", "65536", ADDRESS], ["--port"]),
+    (["--port", "abc", ADDRESS], ["--port: 'abc' is no port number", "65535"]),
+    (["--port", "\u0662\u0665", ADDRESS], ["--port", "no port number"]),
+    (["-4", "-6", ADDRESS], ["-6: not together with -4"]),
+    (["--format", "xml", ADDRESS], ["--format: 'xml'", "text, json, jsonl, markdown, csv"]),
+    (["--color", "pink", ADDRESS], ["--color: 'pink'", "auto, always, never"]),
+    (["--tls", "maybe", ADDRESS], ["--tls: 'maybe'", "auto, never, require"]),
+    (["--helo", "localhost", ADDRESS], ["--helo: 'localhost'", "give the name"]),
+    (["--helo", "EXAMPLE.com.", ADDRESS], ["--helo: EXAMPLE.com. is the domain that is probed"]),
+    (["--mail-from", "me", ADDRESS], ["--mail-from: 'me' has no @"]),
+    (["--source", "192.0.2", ADDRESS], ["--source: '192.0.2' is not an IP address"]),
+    (["--source", "192.0.2.99", ADDRESS], ["--source: 192.0.2.99 is no address of this host"]),
+    (["-4", "--source", "::1", ADDRESS], ["--source: ::1 is IPv6"]),
+    (["--dns-server", "ns.example.com", ADDRESS], ["--dns-server: 'ns.example.com'", "192.0.2.53:5353"]),
+    (["--dns-server", "127.0.0.1:0", ADDRESS], ["--dns-server"]),
+    (["--save", "", ADDRESS], ["--save", "empty"]),
+    (["--save", "missing/e.json", ADDRESS], ["--save: there is no directory 'missing'"]),
+    (["--save", ".", ADDRESS], ["--save: '.' is a directory"]),
+    # The other commands.
+    (["explain", "--vrbose"], ["did you mean --verbose?"]),
+    (["explain", "one", "two"], ["'two' is one argument too many", "probe-sender explain --help"]),
+    (["explain", "rcpt.greylistet"], ["'rcpt.greylistet'", "did you mean rcpt.greylisted?"]),
+    (["explain", "zzz"], ["`probe-sender explain` lists the words"]),
+    (["explain", "zzz.json"], ["'zzz.json': there is no such file"]),
+    (["explain", "."], ["'.' cannot be read", "--save"]),
+    (["schema", "more"], ["'more' is one argument too many"]),
+    (["demo", "--fast"], ["unknown option '--fast'", "probe-sender demo --help"]),
+]
+
+
+@pytest.mark.parametrize(("argv", "says"), WRONG, ids=[" ".join(argv)[:40] or "nothing" for argv, _ in WRONG])
+def test_a_usage_error_is_one_line(
+    argv: list[str],
+    says: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("probe-sender: ")
+    assert err.count("\n") == 1
+    assert err[:-1].isprintable()
+    for word in says:
+        assert word in err
+
+
+def test_of_several_addresses_the_bad_ones_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["a@b", "explain", "--", "-x"]) == 2
+    assert [line.partition(":")[2][:11] for line in capsys.readouterr().err.splitlines()] == [
+        " address 1:",
+        " address 2:",
+        " address 3:",
+    ]
+
+
+def test_a_command_after_an_option_is_told_where_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-v", "explain"]) == 2
+    assert "a command goes first: probe-sender explain" in capsys.readouterr().err
+
+
+def test_a_file_that_may_not_be_written_is_refused_before_anything_is_probed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text("mine")
+    forbidden = {str(kept.resolve())}
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) not in forbidden)  # root may write anything
+    assert main(["--save", str(kept), ADDRESS]) == 2
+    assert "permission denied; choose another file" in capsys.readouterr().err
+    forbidden = {str(tmp_path.resolve())}
+    assert main(["--save", str(tmp_path / "new.json"), ADDRESS]) == 2
+    assert "permission denied" in capsys.readouterr().err
+    assert kept.read_text() == "mine"
+    Saver("/dev/null")
+
+
+def test_options_may_stand_between_the_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["a@b", "-4", "c@d", "--", "-x@y"]) == 2
+    assert [line.rpartition(" is not")[0][-3:] for line in capsys.readouterr().err.splitlines()] == [
+        "'b'",
+        "'d'",
+        "'y'",
+    ]
+
+
+def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("probe-sender ")
+    for command in ([], ["explain"], ["schema"], ["demo"]):
+        assert main([*command, "--help"]) == 0
+        out, err = capsys.readouterr()
+        assert "usage: probe-sender" in out
+        assert err == ""
+
+
+def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, diagnosis().format_help().splitlines())) <= 80
+
+
+@given(
+    st.lists(st.text(max_size=20) | st.sampled_from(["--port", "--helo", "-4", "-6", "--", "-"]), max_size=4)
+)
+def test_no_arguments_make_the_parser_fail_otherwise(argv: list[str]) -> None:
+    said = ""
+    try:
+        diagnosis().parse_intermixed_args(
+            [word for word in argv if not word.startswith(("-h", "--h", "--v"))]
+        )
+    except UsageError as error:
+        said = str(error)
+    assert said.isprintable()
