@@ -11,7 +11,9 @@ from benchmarks.measure import PROBE, PYTHON, compare, line
 def main() -> int:
     """Measure and print; exit code 1 when a goal is missed."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    evidence = Path(__file__).resolve().parent.parent / "fixtures" / "recorded" / "two-hosts" / "evidence.json"
+    evidence = (
+        Path(__file__).resolve().parent.parent / "fixtures" / "recorded" / "two-hosts" / "evidence.json"
+    )
     base = [PYTHON, "-c", "pass"]
     light = compare(base, {"--help": [*PROBE, "--help"], "--version": [*PROBE, "--version"]}, rounds)
     exits = frozenset(range(10))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe import codec
@@ -79,7 +79,14 @@ ABOUT_MAILBOX = (
     "Empfänger unbekannt",
     "this account has been disabled",
 )
-NEUTRAL = ("Sorry", "Requested action not taken", "see https://d.example/help?id=9", "<user@d.example>", "#77", "")
+NEUTRAL = (
+    "Sorry",
+    "Requested action not taken",
+    "see https://d.example/help?id=9",
+    "<user@d.example>",
+    "#77",
+    "",
+)
 CODES_OF_MAILBOXES = ("5.1.1", "5.1.2", "5.1.10", "5.2.1")
 OTHER_CODES = ("", "5.7.1", "5.1.8", "5.7.606", "5.0.0", "5.4.1")
 
@@ -173,12 +180,11 @@ def hold(what: Plan, peer: Callable[[str], tuple[Said, ...]]) -> Session:
 
 def callout(*peers: Callable[[str], tuple[Said, ...]]) -> Evidence:
     """Hold the callout and what follows it with one host, the last peer serving all further connections."""
-    sessions, what, number = [], plan(), 0
-    following: Plan | None = what
+    sessions: list[Session] = []
+    following: Plan | None = plan()
     while following is not None and len(sessions) < 3:
-        sessions.append(hold(following, peers[min(number, len(peers) - 1)]))
+        sessions.append(hold(following, peers[min(len(sessions), len(peers) - 1)]))
         following = follow_up(following, sessions[-1])
-        number += 1
     return make.evidence(make.host(*sessions), to=make.address("user@d.example"))
 
 
@@ -187,18 +193,15 @@ class Peer:
 
     def __init__(self, behaviour: dict[str, tuple[Said, ...] | Refusal]) -> None:
         self.behaviour = behaviour
-        self.sender: str | None = None
+        self.null = False
         self.accepted = False
         self.missing = False
 
     def __call__(self, command: str) -> tuple[Said, ...]:
         verb = command[:4] or "BANNER"
-        key = f"{verb}{'' if self.sender is None else self.sender or '<>'}" if verb == "RCPT" else verb
         if verb == "MAIL":
-            self.sender = command[11:].partition(">")[0]
-            key = "MAIL" if self.sender else "MAIL<>"
-        elif verb == "RCPT":
-            key = "RCPT" if self.sender else "RCPT<>"
+            self.null = command.startswith("MAIL FROM:<>")
+        key = f"{verb}<>" if self.null and verb in {"MAIL", "RCPT"} else verb
         said = self.behaviour.get(key, GOOD[verb])
         if isinstance(said, Refusal):
             self.missing |= verb == "RCPT" and said.may_be_missing
@@ -234,7 +237,9 @@ KEYS = ("BANNER", "EHLO", "HELO", "MAIL<>", "MAIL", "RCPT<>", "RCPT", "RSET", "Q
 @st.composite
 def behaviours(draw: st.DrawFn) -> dict[str, tuple[Said, ...] | Refusal]:
     """Draw how a host answers: well but for a few commands, at each of which it refuses or breaks."""
-    keys = draw(st.sets(st.sampled_from(KEYS), max_size=3)) | draw(st.sets(st.sampled_from(("RCPT<>", "MAIL<>"))))
+    keys = draw(st.sets(st.sampled_from(KEYS), max_size=3)) | draw(
+        st.sets(st.sampled_from(("RCPT<>", "MAIL<>")))
+    )
     return {key: draw(st.one_of(refusals(), st.sampled_from(BROKEN))) for key in sorted(keys)}
 
 
@@ -255,7 +260,9 @@ BLOCKED = Refusal("550 5.7.1 Your IP is blocked\r\n", may_be_missing=False)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2])
-@pytest.mark.parametrize("surplus", ["220 mx\r\n", "250 Ok\r\n", "250-a\r\n250 b\r\n", "502 What?\r\n", "421 x\r\n"])
+@pytest.mark.parametrize(
+    "surplus", ["220 mx\r\n", "250 Ok\r\n", "250-a\r\n250 b\r\n", "502 What?\r\n", "421 x\r\n"]
+)
 @pytest.mark.parametrize("key", ["BANNER", "EHLO", "MAIL<>"])
 def test_a_surplus_reply_hides_no_refusal(key: str, surplus: str, delay: float) -> None:
     good = GOOD[key.removesuffix("<>")]
@@ -276,7 +283,7 @@ REFUSES_NULL = "S: 220 mx\nC: EHLO\nS: 250 mx\nC: MAIL\nS: 501 5.1.7 No\n"
 HANGS_UP = f"{REFUSES_NULL}*close\n=== connection 2\n"
 
 
-class Attack(NamedTuple):
+class Attack(msgspec.Struct, frozen=True):
     """A world in which a hasty program calls the sender missing (or existing), and what may be said of it."""
 
     causes: set[str]
@@ -288,7 +295,9 @@ class Attack(NamedTuple):
 
 ATTACKS = {
     "a blocklist beside words about the mailbox": Attack(
-        {"policy-refusal"}, ONE, {"127.0.0.2": "*good RCPT=550 5.1.1 User unknown; blocked using bl.example.net"}
+        {"policy-refusal"},
+        ONE,
+        {"127.0.0.2": "*good RCPT=550 5.1.1 User unknown; blocked using bl.example.net"},
     ),
     "first line about us, last about the mailbox": Attack(
         {"inconclusive", "policy-refusal"},
@@ -314,7 +323,9 @@ ATTACKS = {
     "a refusal that names our second sender": Attack(
         {"rfc-noncompliant", "inconclusive"},
         ONE,
-        {"127.0.0.2": "*reply MAIL<> 550 no\n*good RCPT=550 5.1.1 <postmaster@probe.example.net> User unknown"},
+        {
+            "127.0.0.2": "*reply MAIL<> 550 no\n*good RCPT=550 5.1.1 <postmaster@probe.example.net> User unknown"
+        },
     ),
     "521 with a reason that nobody knows": Attack(
         {"policy-refusal"}, ONE, {"127.0.0.2": "S: 521 Go and see your administrator"}
@@ -423,7 +434,9 @@ SHIFTED = {
 def fought(attack: Attack) -> None:
     """Run the program in this world and see that it says nothing else than it may."""
     peers = {
-        ip: HostSetup(state="closed") if script == "closed" else HostSetup(script=script, tls="*tls" in script)
+        ip: HostSetup(state="closed")
+        if script == "closed"
+        else HostSetup(script=script, tls="*tls" in script)
         for ip, script in attack.scripts.items()
     }
     case = Case(
@@ -456,3 +469,114 @@ def test_a_backup_that_denies_relay_does_not_speak_for_a_host_that_was_not_asked
 @pytest.mark.parametrize("name", SHIFTED)
 def test_a_reply_that_may_answer_something_else_makes_nobody_missing(name: str) -> None:
     fought(SHIFTED[name])
+
+
+# --- evidence from a file -------------------------------------------------------------------------------
+
+LEAF = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        -1,
+        550,
+        1e308,
+        2**63,
+        "",
+        ".",
+        "550 5.1.1 User unknown",
+        "250 Ok",
+        "9" * 400,
+        "192.0.2.1",
+    ]
+    + [str(word) for kind in (Stage, Purpose, ConnectOutcome, ExchangeOutcome) for word in kind]
+)
+
+
+def blocked() -> dict[str, object]:
+    """Give the evidence of two hosts that refuse us, as a file has it."""
+    hosts = [
+        make.host(make.session(*make.conversation(f"550 5.7.1 {text}")), ip=ip)
+        for text, ip in (("blocked", make.MX_IP), ("Client host rejected", "203.0.113.16"))
+    ]
+    document: dict[str, object] = json.loads(codec.encode(make.evidence(*hosts)))
+    return document
+
+
+def leaves(value: object) -> Iterator[tuple[dict[str, object] | list[object], str | int]]:
+    """Give every place of a document that holds a value, as container and key."""
+    if isinstance(value, dict | list):
+        items = list(value.items() if isinstance(value, dict) else enumerate(value))
+        for key, item in items:
+            yield value, key
+            yield from leaves(item)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_a_file_that_was_tampered_with_raises_nothing_and_makes_nobody_missing(data: st.DataObject) -> None:
+    document = blocked()
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = list(leaves(document["hosts"])) + list(leaves(document["options"]))
+        container, key = data.draw(st.sampled_from(places))
+        container[key] = data.draw(LEAF)  # type: ignore[index]
+    text = json.dumps(document)
+    try:
+        evidence = codec.decode_evidence(text.encode(), "a file")
+    except codec.EvidenceError:
+        return
+    report = judge(evidence)
+    assert report.cause is not Cause.MISSING_SENDER or "5.1.1 User unknown" in text
+
+
+def heard(*rcpt: str, then: str | None = "221 Bye") -> Evidence:
+    """Make the evidence of one host that answered RCPT so, and QUIT with a reply or not at all."""
+    said = make.conversation(*rcpt)
+    lines = () if then is None else (then,)
+    outcome = ExchangeOutcome.REPLY if lines else ExchangeOutcome.TIMEOUT
+    return make.evidence(
+        make.host(make.session(*said, make.exchange(Stage.QUIT, "QUIT", *lines, outcome=outcome)))
+    )
+
+
+def test_one_host_that_knows_the_mailbox_is_believed() -> None:
+    assert judge(heard("550 5.1.1 User unknown")).cause is Cause.MISSING_SENDER
+    assert judge(heard("250 Ok")).confidence == "certain"
+
+
+@pytest.mark.xfail(
+    strict=True, raises=IndexError, reason="violations.py takes the last line of a reply without lines"
+)
+def test_a_reply_without_lines_is_judged() -> None:
+    silent = msgspec.structs.replace(make.conversation()[1], reply=Reply(550, (), (), 0.0, 0.0))
+    banner, _, *rest = make.conversation()
+    judge(make.evidence(make.host(make.session(banner, silent, *rest))))
+
+
+@pytest.mark.xfail(
+    strict=True, reason="facts.py does not tell phrases.read the sender that --mail-from names"
+)
+def test_a_refusal_that_names_the_sender_of_the_user_is_about_that_sender() -> None:
+    evidence = heard("550 5.1.1 <probe@example.org>: User unknown")
+    chosen = msgspec.structs.replace(evidence.options, mail_from="probe@example.org")
+    report = judge(msgspec.structs.replace(evidence, options=chosen))
+    assert report.cause is not Cause.MISSING_SENDER
+
+
+@pytest.mark.xfail(strict=True, reason="rules.py: nothing shows that replies and commands were in step")
+def test_an_acceptance_that_nothing_confirms_is_not_certain() -> None:
+    # The 250 may be a surplus reply to MAIL, and the true answer to RCPT was still to come.
+    assert judge(heard("250 2.1.0 Ok", then=None)).confidence != "certain"
+
+
+@pytest.mark.xfail(strict=True, reason="rules.py: the second try is certain whatever its grip")
+def test_a_code_alone_is_not_certain_in_the_second_try_either() -> None:
+    banner, ehlo, _, _ = make.conversation()
+    talk = (
+        make.exchange(Stage.MAIL, "MAIL FROM:<>", "501 No"),
+        make.exchange(Stage.MAIL_REAL, "MAIL FROM:<postmaster@probe.example.net>", "250 Ok"),
+        make.exchange(Stage.RCPT_REAL, "RCPT TO:<administrator@customer.example.com>", "550 5.1.1 Sorry"),
+        make.exchange(Stage.QUIT, "QUIT", "221 Bye"),
+    )
+    report = judge(make.evidence(make.host(make.session(banner, ehlo, *talk))))
+    assert (report.cause, report.confidence) == (Cause.MISSING_SENDER, "probable")

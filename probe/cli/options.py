@@ -41,6 +41,17 @@ exit codes:
 """
 
 
+class _Page(argparse.HelpFormatter):
+    """Help for 80 columns. Left to measure the terminal, argparse would load shutil, in every run."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
+class _RawPage(_Page, argparse.RawDescriptionHelpFormatter):
+    """The same, with description and examples as they are written."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line with the mend."""
 
@@ -169,7 +180,7 @@ def diagnosis() -> Parser:
         "RFC 2821 non-compliance, a genuinely missing sender, or one of the honest\n"
         "others; with the evidence.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_RawPage,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -259,6 +270,7 @@ def explanation() -> Parser:
         usage="probe-sender explain [options] FILE|-|WORD",
         description="Judge saved evidence again, without a network; or explain a cause or reason of a report."
         " Without an argument: list them all.",
+        formatter_class=_Page,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -273,4 +285,6 @@ def explanation() -> Parser:
 
 def plain(name: str, description: str) -> Parser:
     """Give the parser of a command without arguments of its own."""
-    return Parser(prog=f"probe-sender {name}", description=description, allow_abbrev=False)
+    return Parser(
+        prog=f"probe-sender {name}", description=description, formatter_class=_Page, allow_abbrev=False
+    )

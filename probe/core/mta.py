@@ -15,7 +15,18 @@ greeting, and answers 450 by default to what it could not verify and to what was
 from __future__ import annotations
 
 from probe.core.facts import Ended, Facts, Got, Grounds, Real
-from probe.core.model import Evidence, HostEvidence, Mta, MtaOutcome, MtaView, Skip, Stage
+from probe.core.model import (
+    Evidence,
+    HostEvidence,
+    Mta,
+    MtaOutcome,
+    MtaView,
+    Oddity,
+    Reply,
+    Session,
+    Skip,
+    Stage,
+)
 from probe.core.route import Route, RouteState
 from probe.core.sentences import quote
 
@@ -49,7 +60,7 @@ _UNKNOWN_STATES = frozenset(
         RouteState.CUT_OFF,
     }
 )
-_SLOW = frozenset({Ended.TIMEOUT, Ended.ENDLESS})
+_SLOW = frozenset({Ended.TIMEOUT, Ended.SILENT, Ended.ENDLESS})
 _TOLD = frozenset({Ended.ACCEPTED, Ended.NOT_VERIFIED, Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE})
 
 
@@ -74,23 +85,65 @@ def predict(evidence: Evidence, way: Route, rows: tuple[Row, ...]) -> Mta | None
 
 def _exim(rows: tuple[Row, ...]) -> MtaView | None:
     spent = 0.0
-    for _host, facts, grounds in rows:
+    for host, facts, grounds in rows:
         if spent >= MAXWAIT_SECONDS:
             break
-        if facts.got is Got.NOTHING or facts.ended is Ended.CUT_SHORT:
+        if _unknown(facts):
             return None
-        if facts.got is Got.RCPT and facts.ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}:
+        ended = (
+            facts.ended if grounds.session is None else _as_exim_reads(host.sessions[grounds.session], facts)
+        )
+        if ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}:
             return MtaView(MtaOutcome.ACCEPT, None)
-        if facts.ended is Ended.REFUSED and facts.got is not Got.TLS:
+        if ended is Ended.REFUSED and facts.got is not Got.TLS:
             return MtaView(MtaOutcome.REJECT, _EXIM_FAIL)
-        spent += CALLOUT_SECONDS if facts.ended in _SLOW else grounds.seconds
+        spent += CALLOUT_SECONDS if ended in _SLOW else grounds.seconds
     return MtaView(MtaOutcome.DEFER, _EXIM_DEFER)
+
+
+def _unknown(facts: Facts) -> bool:
+    """Whether we did not ask what a mail server would have asked."""
+    return facts.got is Got.NOTHING or facts.ended in {Ended.CUT_SHORT, Ended.NO_SMTPUTF8, Ended.NO_STARTTLS}
+
+
+_ASKED = frozenset({Stage.BANNER, Stage.EHLO, Stage.HELO, Stage.MAIL})
+
+
+def _as_exim_reads(session: Session, facts: Facts) -> Ended:
+    """Read the replies as Exim does (smtp_out.c, smtp_read_response), where that differs from ours.
+
+    It takes them in the order they come, so a reply too many shifts all that follow; it goes by the first digit
+    of the first line; and a line whose code is not followed by a space, a hyphen or its end is no reply.
+    """
+    replies = [exchange.reply for exchange in session.exchanges if exchange.reply is not None]
+    stages = [exchange.stage for exchange in session.exchanges if exchange.stage is not Stage.EXTRA]
+    shifted = len(stages) < len(session.exchanges)
+    if not shifted and not any(_reads_otherwise(reply) for reply in replies):
+        return facts.ended
+    for stage, reply in zip(stages, replies, strict=False):
+        read = _first_digit(reply)
+        if stage is Stage.RCPT or (stage in _ASKED and read is Ended.MALFORMED):
+            return read
+        if stage in _ASKED and stage is not Stage.EHLO and read is not Ended.ACCEPTED:
+            return read
+    return facts.ended
+
+
+def _reads_otherwise(reply: Reply) -> bool:
+    return Oddity.NO_SEPARATOR in reply.oddities or Oddity.MIXED_CODES in reply.oddities
+
+
+def _first_digit(reply: Reply) -> Ended:
+    if Oddity.NO_SEPARATOR in reply.oddities or reply.code is None:
+        return Ended.MALFORMED
+    digit = reply.lines[0][:1]
+    return {"2": Ended.ACCEPTED, "4": Ended.DEFERRED, "5": Ended.REFUSED}.get(digit, Ended.ODD_CODE)
 
 
 def _walk_postfix(evidence: Evidence, rows: tuple[Row, ...]) -> MtaView | None:
     last = "Address verification in progress"
     for host, facts, grounds in rows:
-        if facts.got is Got.NOTHING or facts.ended is Ended.CUT_SHORT:
+        if _unknown(facts):
             return None
         accepted = facts.got is Got.RCPT and facts.ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}
         if accepted or facts.real is Real.ACCEPTED:  # its probe sender is not the null sender
@@ -118,6 +171,7 @@ def _postfix_reason(host: HostEvidence, facts: Facts, grounds: Grounds) -> str:
 
 _STRERROR = {
     Ended.TIMEOUT: "Connection timed out",
+    Ended.SILENT: "Connection timed out",
     Ended.PORT_CLOSED: "Connection refused",
     Ended.HOST_UNREACHABLE: "No route to host",
     Ended.NET_UNREACHABLE: "Network is unreachable",

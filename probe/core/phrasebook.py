@@ -16,7 +16,8 @@ The little language of a phrase, over lower-case words without accents, apostrop
 
 and of its special words: `<>` the empty path, `@` a mail address, `#ip` an IP address, `#host` a host name,
 `#dnsbl` a host of a DNS blocklist, `#ours` our own address or HELO name, `#sender` the sender we gave,
-`#outlook` a host of Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX, WEB.DE and 1&1.
+`#outlook` a host of Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX,
+WEB.DE and 1&1.
 """
 
 from __future__ import annotations

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import socket
+import subprocess
+import sys
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +17,6 @@ import pytest
 from tests.cli.program import start
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -45,7 +48,6 @@ def test_while_it_waits_for_a_greeting(world: World, tmp_path: Path) -> None:
     out, err = interrupt(process)
     report = json.loads(out)
     assert (report["reason"], report["evidence"]["interrupted"]) == ("run.interrupted", True)
-    assert report["evidence"]["hosts"][0]["sessions"][0]["exchanges"][-1]["outcome"] == "cut-short"
     assert json.loads(saved.read_bytes())["interrupted"] is True
     assert err == ""
 
@@ -117,13 +119,16 @@ def test_more_than_once_ends_it_at_once(world: World, times: int) -> None:
 
 
 def test_while_it_reads_standard_input() -> None:
-    process = start("explain", "-", stdin=-1)
-    until(lambda: _reads(process.pid))
+    process = start("explain", "-", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write("{")
+    process.stdin.flush()
+    pipe = process.stdin.fileno()
+    until(lambda: _unread(pipe) == 0)
     out, err = interrupt(process)
     assert (out, err) == ("", "probe-sender: interrupted\n")
 
 
-def _reads(pid: int) -> bool:
-    """Tell whether a process waits in read(2) on its standard input (proc_pid_syscall(5); 0 is read on x86-64)."""
-    with open(f"/proc/{pid}/wchan") as file:  # noqa: PTH123
-        return "pipe_read" in file.read()
+def _unread(pipe: int) -> int:
+    """Count the bytes in a pipe that its reader has not taken yet (ioctl_pipe(2))."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -60,13 +60,13 @@ def test_it_says_what_is_waited_for_and_vanishes(world: World) -> None:
     assert lines[0] == lines[-1] == ""
     assert len(lines) > 3
     for line in lines[1:-1]:
-        assert re.fullmatch(r"waiting for the greeting of mx\.silent\.example \[127\.0\.0\.3\] [12] s", line)
+        assert re.fullmatch(r"waiting for the greeting of mx\.silent\.example \[127\.0\.0\.3\] \d+ s", line)
 
 
 def test_of_several_it_counts(world: World) -> None:
     addresses = ("a@good.example", "b@dead.example")
     out, shown = watch(*world.arguments("--connect-timeout=2", *addresses))
-    assert "1 of 2 done, connecting to mx.dead.example [127.0.0.4] 1 s" in shown
+    assert re.search(r"1 of 2 done, connecting to mx\.dead\.example \[127\.0\.0\.4\] \d+ s", shown)
     assert out.index("a@good.example") < out.index("b@dead.example")
 
 
@@ -75,8 +75,15 @@ def test_it_fits_the_terminal(world: World) -> None:
     assert max(len(line) for line in shown.split("\r\x1b[K")) < 40
 
 
-def test_a_quick_answer_shows_none(world: World) -> None:
-    assert watch(*world.arguments("a@good.example"))[1] == ""
+def test_a_quick_answer_shows_none(capsys: pytest.CaptureFixture[str]) -> None:
+    async def answer() -> None:
+        line = progress.Progress(lambda: "looking up example.com MX")
+        await asyncio.sleep(0)
+        line.clear()
+        line.stop()
+
+    asyncio.run(answer())
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("option", ["--json", "-q", "--format=csv", "--save=-"])

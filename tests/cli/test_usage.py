@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.cli import UsageError, main
-from probe.cli.options import diagnosis
+from probe.cli.options import Parser, diagnosis, explanation, plain
 from probe.cli.saving import Saver
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> Non
         assert err == ""
 
 
-def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert max(map(len, diagnosis().format_help().splitlines())) <= 80
+@pytest.mark.parametrize("parser", [diagnosis(), explanation(), plain("demo", "Show.")])
+def test_help_fits_80_columns(parser: Parser) -> None:
+    assert max(map(len, parser.format_help().splitlines())) <= 80
 
 
 @given(

@@ -111,6 +111,94 @@ def test_a_refusal_of_us_is_never_a_missing_mailbox(text: str) -> None:
     assert about(text) not in ABOUT_MAILBOX
 
 
+OF_SOMEBODY_ELSE = [
+    "550 No such user allowed from your host",
+    "550 client host not found in DNS",
+    "550 <postmaster@probe.example.net>: unknown user",
+    "550 Sender user unknown",
+    "550 invalid address in MAIL FROM",
+    "550 Reply address not found",
+    "550 unknown or unroutable originator address",
+    "550 sender callout verification failed: 550 5.1.1 User unknown",
+    "550-Called: 203.0.113.9\n550-Response: 550 No such user\n550 Sender verify failed",
+    "550 Your account has been suspended for abuse",
+    "550 mailbox of sender is over quota",
+    "552 Quota exceeded for your IP address",
+    "550 5.2.2 Daily quota for 192.0.2.1 exceeded",
+    "550 connection quota exceeded",
+    "550 5.1.1 dictionary attack detected",
+    "550 5.1.1 Directory harvest attack detected: user unknown",
+    "550 5.1.1 Address verification is not permitted",
+    "550 User unknown; rejected by content filter",
+    "550 invalid recipient or sender",
+    "550-Requested action not taken: mailbox unavailable\n550 invalid DNS MX or A/AAAA resource record",
+    "550 Connection from unknown address",
+    "550 your address is unknown",
+    "550 no MX for your domain",
+    "550 You are not our customer",
+    "550 you do not have an account here",
+    "550 Invalid user or password",
+    "550 Your IP address is not listed in our whitelist",
+    "550 Absender existiert nicht",
+    "550 Votre adresse IP est inconnue",
+    "550 Adresse de l'expéditeur inconnue",
+    "550 Su dirección IP no es válida",
+    "550 Indirizzo mittente sconosciuto",
+    "550 5.1.8 Domain not found",
+    "550 5.1.7 Invalid address",
+    "550 5.7.27 null MX",
+    "550 Your domain has a null MX",
+    "550 5.7.606 user unknown",
+    "554 HL:IPB user not found",
+    "550 5.1.1 rejected by policy; this mailbox has been disabled",
+    "550 5.7.0 Blocked - see https://ipcheck.example.com/ No such user",
+    "550 Email has been blocked",
+    "550 user is blocked",
+    "550 temporary failure: could not look up user, user unknown",
+    "550 database error: no such user",
+    "550 service unavailable; user not found",
+    "556 Please try again later",
+]
+
+
+@pytest.mark.parametrize("text", OF_SOMEBODY_ELSE)
+def test_words_about_the_mailbox_do_not_count_beside_somebody_else(text: str) -> None:
+    assert about(text) not in ABOUT_MAILBOX
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["550 Host not found", "550 Invalid domain", "550 domain not found", "550 no MX", "550 Host unknown"],
+)
+def test_a_host_or_domain_that_may_be_ours_has_no_weight(text: str) -> None:
+    reading = read(said(text), Stage.RCPT, OURS)
+    assert (reading.about, reading.basis) == (About.MISSING_DOMAIN, Basis.BASIC)
+
+
+def test_an_enhanced_code_about_us_outweighs_words_about_the_mailbox() -> None:
+    assert read(said("550 5.1.8 No such domain"), Stage.RCPT) == Reading(
+        About.OUR_SENDER, Basis.ENHANCED, "enhanced-1.8", "5.1.8", About.MISSING_DOMAIN
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.1.1 User unknown, closing connection",
+        "550 Your message to <a@example.com> was not delivered: user unknown",
+        "550 User unknown; please check your recipient's address",
+        "550 this user has been removed from our system",
+        "550-Callout verification failed:\n550 550 5.1.1 User unknown",
+        "550 5.2.1 This mailbox has been blocked due to inactivity",
+        "553 sorry, this recipient is not in my validrcptto list (#5.7.1)",
+    ],
+)
+def test_a_missing_mailbox_keeps_its_certainty_beside_harmless_words(text: str) -> None:
+    reading = read(said(text), Stage.RCPT, OURS)
+    assert reading.about in {About.MISSING_MAILBOX, About.DISABLED}
+    assert reading.basis is Basis.WORDS
+
+
 @given(
     st.sampled_from(REFUSALS_OF_US),
     st.sampled_from(["user unknown", "No such user here", "5.1.1 unknown user"]),
@@ -210,6 +298,10 @@ def test_whose_refusal_it_is(text: str, expected: About) -> None:
         ("521 5.7.1 blocked using zen.spamhaus.org", Stage.BANNER, About.BLOCKLIST),
         ("521 this host does not accept mail", Stage.BANNER, About.NO_MAIL_HOST),
         ("521 not accepting mail from your network", Stage.BANNER, About.POLICY),
+        ("521 this host does not accept mail from you", Stage.BANNER, About.POLICY),
+        ("521 Server not accepting mail at this time", Stage.BANNER, About.POLICY),
+        ("521 Go and see your administrator", Stage.BANNER, About.POLICY),
+        ("521 mail.example.com ESMTP", Stage.BANNER, About.NO_MAIL_HOST),
         ("521 mail.example.com", Stage.RCPT, About.OTHER),
         ("556 no", Stage.MAIL, About.OTHER),
         ("554 no", Stage.BANNER, About.POLICY),
