@@ -459,13 +459,11 @@ def test_a_hostile_world_makes_nobody_missing(name: str) -> None:
     fought(ATTACKS[name])
 
 
-@pytest.mark.xfail(strict=True, reason="the fold counts only the mail hosts that the evidence lists")
 @pytest.mark.parametrize("name", HIDDEN_HOSTS)
 def test_a_backup_that_denies_relay_does_not_speak_for_a_host_that_was_not_asked_because(name: str) -> None:
     fought(HIDDEN_HOSTS[name])
 
 
-@pytest.mark.xfail(strict=True, reason="words are believed even where replies and commands are out of step")
 @pytest.mark.parametrize("name", SHIFTED)
 def test_a_reply_that_may_answer_something_else_makes_nobody_missing(name: str) -> None:
     fought(SHIFTED[name])
@@ -544,18 +542,12 @@ def test_one_host_that_knows_the_mailbox_is_believed() -> None:
     assert judge(heard("250 Ok")).confidence == "certain"
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="violations.py takes the last line of a reply without lines"
-)
 def test_a_reply_without_lines_is_judged() -> None:
     silent = msgspec.structs.replace(make.conversation()[1], reply=Reply(550, (), (), 0.0, 0.0))
     banner, _, *rest = make.conversation()
     judge(make.evidence(make.host(make.session(banner, silent, *rest))))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="facts.py does not tell phrases.read the sender that --mail-from names"
-)
 def test_a_refusal_that_names_the_sender_of_the_user_is_about_that_sender() -> None:
     evidence = heard("550 5.1.1 <probe@example.org>: User unknown")
     chosen = msgspec.structs.replace(evidence.options, mail_from="probe@example.org")
@@ -563,13 +555,11 @@ def test_a_refusal_that_names_the_sender_of_the_user_is_about_that_sender() -> N
     assert report.cause is not Cause.MISSING_SENDER
 
 
-@pytest.mark.xfail(strict=True, reason="rules.py: nothing shows that replies and commands were in step")
 def test_an_acceptance_that_nothing_confirms_is_not_certain() -> None:
     # The 250 may be a surplus reply to MAIL, and the true answer to RCPT was still to come.
     assert judge(heard("250 2.1.0 Ok", then=None)).confidence != "certain"
 
 
-@pytest.mark.xfail(strict=True, reason="rules.py: the second try is certain whatever its grip")
 def test_a_code_alone_is_not_certain_in_the_second_try_either() -> None:
     banner, ehlo, _, _ = make.conversation()
     talk = (

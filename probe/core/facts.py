@@ -89,6 +89,8 @@ class Real(StrEnum):
     MAIL_ACCEPTED = "mail-accepted"
     MAIL_REFUSED = "mail-refused"
     RCPT_MISSING = "rcpt-missing"
+    RCPT_MISSING_BY_CODE = "rcpt-missing-by-code"
+    RCPT_BLOCKED = "rcpt-blocked"
     RCPT_REFUSED = "rcpt-refused"
     UNCLEAR = "unclear"
 
@@ -328,6 +330,8 @@ def _codes(reply: Reply | None) -> Codes:
 
 MISSING = frozenset({About.MISSING_MAILBOX, About.DISABLED})
 """Readings that say that the mailbox takes no mail."""
+ABOUT_US = frozenset({About.BLOCKLIST, About.POLICY, About.RATE, About.RDNS, About.HELO, About.AUTH})
+"""Readings that say that it is us who are refused."""
 
 
 def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple[int | None, int | None]]:
@@ -343,7 +347,9 @@ def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple
             continue
         for n, exchange in enumerate(session.exchanges):
             if exchange.stage in {Stage.MAIL_REAL, Stage.RCPT_REAL}:
-                found = _real_step(exchange, session, options)
+                # Out of step, the answer may be that to MAIL of a sender which names us and nobody else.
+                told = in_step(session) is not False
+                found = _real_step(exchange, session, options) if told else Real.UNCLEAR
                 where = (number, n)
     return found, where
 
@@ -359,9 +365,12 @@ def _real_step(exchange: Exchange, session: Session, options: Options) -> Real:
     if ended is not Ended.REFUSED:
         return Real.MAIL_ACCEPTED
     reading = _reading(exchange, session, options)
-    if reading and reading.about in MISSING and reading.basis in {Basis.WORDS, Basis.KEY, Basis.ENHANCED}:
-        return Real.RCPT_MISSING
-    return Real.RCPT_REFUSED
+    grip = _grip(reading)
+    if reading is None or grip is Grip.LOOSE:
+        return Real.RCPT_REFUSED
+    if reading.about in MISSING:
+        return Real.RCPT_MISSING if grip is Grip.WORDS else Real.RCPT_MISSING_BY_CODE
+    return Real.RCPT_BLOCKED if reading.about in ABOUT_US else Real.RCPT_REFUSED
 
 
 def catch_all(evidence: Evidence) -> bool | None:

@@ -6,8 +6,8 @@ The fold lives the domain as a mail server would:
 2. A host that accepts the address makes the sender exist. Where another host names the mailbox missing the
    confidence is `uncertain` and a note says that they disagree: it may be a backup that takes everything.
 3. A host that names the mailbox missing makes it missing.
-4. "Not my domain" and "I never take mail" count only when every host that was tried says so: a backup
-   that refuses while the real mail host is down says nothing about the sender.
+4. "Not my domain" and "I never take mail" count only when every host of the domain was asked and says so:
+   a backup that refuses while the real mail host is down, or could not be looked up, says nothing.
 5. Otherwise the host that let us come furthest tells most; the first in order among equals. What failed on
    our own side (no route, a local error) speaks only when nothing else does.
 """
@@ -19,7 +19,7 @@ from msgspec import Struct
 from probe.core.facts import Facts, Got, Grounds, host_facts
 from probe.core.model import Cause, Confidence, DnsOutcome, Evidence, HostEvidence, Options, Skip
 from probe.core.reasons import REASONS, ReasonRow
-from probe.core.route import Route, RouteState
+from probe.core.route import ExchangeKind, Route, RouteState
 from probe.core.rules import Rule, decide
 from probe.core.sentences import fill, seconds_text, values
 
@@ -166,34 +166,51 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         if item.row.cause is Cause.MISSING_SENDER and item.rule.reason not in _HOST_WIDE
     ]
     if accepting or missing:
-        return _definite(accepting, missing)
-    if tried and all(item.rule.reason in _HOST_WIDE for item in tried) and not _untried(judged):
-        return _rests_on(tried[0])
-    if stopped(evidence) and (_untried(judged) or not tried):
+        return _definite(accepting, missing, tried)
+    if stopped(evidence) and (len(tried) < len(_asked(judged)) or not tried):
         return _unfinished(evidence, tried)
-    telling = [item for item in tried if item.rule.reason not in _HOST_WIDE] or list(tried)
+    telling = [item for item in tried if item.rule.reason not in _HOST_WIDE]
     if telling:
         best = max(telling, key=lambda item: (item.rule.reason not in _OURS, _DEPTH.index(item.facts.got)))
-        verdict = _rests_on(best)
-        if best.rule.reason in _HOST_WIDE:  # some other host was not asked, so it is not the whole domain
-            return _weaken(verdict, Confidence.UNCERTAIN)
-        return verdict
+        return _rests_on(best)
+    if tried:
+        return _rests_on(tried[0]) if _everybody_was_asked(judged, way, evidence) else _partly(tried[0])
     return _without_host(way, evidence)
 
 
-def _definite(accepting: list[Judged], missing: list[Judged]) -> Verdict:
+def _definite(accepting: list[Judged], missing: list[Judged], tried: tuple[Judged, ...]) -> Verdict:
     """Decide where some host gave a definite answer; hosts are in the order a mail server asks them."""
-    if not missing:
-        return _rests_on(accepting[0])
-    if not accepting:
-        firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
-        return _rests_on(firmest)
-    return _weaken(_rests_on(accepting[0]), Confidence.UNCERTAIN)
+    if accepting:
+        verdict = _rests_on(accepting[0])
+        return _weaken(verdict, Confidence.UNCERTAIN) if missing else verdict
+    firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
+    verdict = _rests_on(firmest)
+    # A backup may have an old list of mailboxes: what the better host would have said is not known.
+    return verdict if firmest is tried[0] else _weaken(verdict, Confidence.PROBABLE)
 
 
-def _untried(judged: tuple[Judged, ...]) -> bool:
-    """Whether a host that a mail server would ask was not asked to the end."""
-    return any(not item.tried and item.host.skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY} for item in judged)
+def _asked(judged: tuple[Judged, ...]) -> list[Judged]:
+    """List the hosts that could be asked from here."""
+    return [item for item in judged if item.host.skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY}]
+
+
+_KNOWN = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN})
+
+
+def _everybody_was_asked(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> bool:
+    """Whether the hosts that were tried are all that the domain has, so that together they speak for it."""
+    return (
+        all(item.tried for item in judged)
+        and all(answer.outcome in _KNOWN for answer in evidence.dns)
+        and {4, 6} <= set(evidence.options.families)
+        and not any(exchange.kind is ExchangeKind.OVER_LIMIT for exchange in way.exchanges)
+    )
+
+
+def _partly(item: Judged) -> Verdict:
+    """Conclude nothing about the domain from some of its hosts."""
+    says = f"{item.says} Not every mail host of the domain could be asked, so that does not speak for it."
+    return Verdict("some-hosts-deny", "rcpt.some-hosts-deny", Confidence.UNCERTAIN, says, item)
 
 
 def stopped(evidence: Evidence) -> bool:

@@ -136,7 +136,7 @@ def _reads_otherwise(reply: Reply) -> bool:
 def _first_digit(reply: Reply) -> Ended:
     if Oddity.NO_SEPARATOR in reply.oddities or reply.code is None:
         return Ended.MALFORMED
-    digit = reply.lines[0][:1]
+    digit = reply.lines[0][:1] if reply.lines else ""
     return {"2": Ended.ACCEPTED, "4": Ended.DEFERRED, "5": Ended.REFUSED}.get(digit, Ended.ODD_CODE)
 
 

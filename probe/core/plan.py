@@ -115,7 +115,7 @@ def _real_untold(plan: Plan, session: Session) -> bool:
     refused = any(
         exchange.reply is not None and leaves_open(exchange.reply, exchange.stage, words)
         for exchange in session.exchanges
-        if exchange.stage in {Stage.MAIL, Stage.RCPT}
+        if exchange.stage in {Stage.MAIL, Stage.RCPT} and exchange.outcome is ExchangeOutcome.REPLY
     )
     if not refused:
         return False

@@ -216,6 +216,18 @@ _CANNOT_TELL = [
         ref="RFC 5321 4.2.1, 4.3.2",
     ),
     _row(
+        "rcpt.some-hosts-deny",
+        Cause.INCONCLUSIVE,
+        Side.UNKNOWN,
+        "The mail hosts that answered do not take mail for this domain, but the domain has others that could not be asked.",
+        (
+            SUPPORT,
+            "Next test: probe again with --all-hosts, without -4 or -6, once the other mail hosts answer.",
+        ),
+        (THEIR_ADMIN, "Take the hosts that do not serve {domain} out of its MX records."),
+        ref="RFC 5321 5.1, 3.6.2",
+    ),
+    _row(
         "rcpt.smtputf8-not-offered",
         Cause.INCONCLUSIVE,
         Side.THEIRS,

@@ -98,7 +98,7 @@ class MailExchange(Struct, frozen=True):
     @property
     def dangling(self) -> bool:
         """The DNS said that this host has no address, of either family."""
-        return _has_no_address({self.ipv4, self.ipv6})
+        return _has_no_address({4: self.ipv4, 6: self.ipv6})
 
 
 class Target(Struct, frozen=True):
@@ -156,7 +156,8 @@ def route(
     for answer in answers:
         known.setdefault(Question(_canonical(answer.name), answer.type), answer)
     way = _domain_route(address, known, seed, usable)
-    return _checked(way, known) if way.state in _ABSENT else way
+    implicit = any(target.origin is Origin.IMPLICIT for target in way.targets)
+    return _checked(way, known) if implicit or way.state in _ABSENT else way
 
 
 _ABSENT = frozenset({RouteState.NXDOMAIN, RouteState.NO_MAIL_HOST, RouteState.DANGLING})
@@ -169,14 +170,17 @@ def _checked(way: Route, known: Mapping[Question, DnsAnswer]) -> Route:
 
     A denial carries the SOA record of the zone that denies (RFC 2308 3). Many forwarders strip it, and so does
     a resolver that is cut off from the Internet, or a captive portal, and denies everything. The root of the
-    DNS tells them apart: who cannot name its servers cannot know that a domain is missing.
+    DNS tells them apart: who cannot name its servers cannot know that a domain is missing, or that it has no MX
+    and takes its mail itself.
     """
     if all(answer.soa_minimum is not None for answer in known.values() if answer.outcome in _DENIALS):
         return way
     root = known.get(Question(_canonical(_ROOT.name), _ROOT.type))
     if root is None:
-        return replace(way, state=RouteState.ASKING, questions=(_ROOT,))
-    return way if root.outcome is DnsOutcome.ANSWER else replace(way, state=RouteState.CUT_OFF)
+        return replace(way, state=RouteState.ASKING, questions=(*way.questions, _ROOT), targets=())
+    if root.outcome is DnsOutcome.ANSWER:
+        return way
+    return replace(way, state=RouteState.CUT_OFF, questions=(), targets=())
 
 
 def _domain_route(address: Address, known: Mapping[Question, DnsAnswer], seed: int, usable: _Usable) -> Route:
@@ -264,7 +268,7 @@ def _route_over(
         state = RouteState.EXCHANGES_FAILED
     elif targets:
         state = RouteState.ONLY_PRIVATE
-    elif all(_has_no_address({host.outcomes.get(4), host.outcomes.get(6)}) for host in hosts):
+    elif all(_has_no_address(host.outcomes) for host in hosts):
         state = nothing
     else:
         state = RouteState.FAMILY_EXCLUDED
@@ -327,11 +331,13 @@ def _addresses(records: Sequence[DnsRecord], version: int) -> list[IP]:
     return [ip for ip in ips if ip is not None and ip.version == version]
 
 
-def _has_no_address(outcomes: set[DnsOutcome | None]) -> bool:
-    """NXDOMAIN rules out every type (RFC 8020 2), NODATA only the one that was asked for."""
-    if DnsOutcome.NXDOMAIN in outcomes:
-        return outcomes <= {DnsOutcome.NXDOMAIN, DnsOutcome.NODATA, None}
-    return outcomes == {DnsOutcome.NODATA}
+def _has_no_address(outcomes: Mapping[int, DnsOutcome | None]) -> bool:
+    """Whether the DNS denied both families.
+
+    NXDOMAIN ought to speak for every type (RFC 8020 2), but servers exist that say it of a type only, so a
+    family that was not asked for is not denied.
+    """
+    return all(outcomes.get(version) in _DENIALS for version in _TYPES)
 
 
 # --- targets -----------------------------------------------------------------------------------------

@@ -65,7 +65,6 @@ def _set(*words: T) -> frozenset[T]:
 ANSWERS = _set(Ended.ACCEPTED, Ended.NOT_VERIFIED, Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE)
 NEGATIVE = _set(Ended.REFUSED, Ended.DEFERRED)
 FIRM = _set(Grip.WORDS, Grip.ENHANCED)
-TAKEN_AT_MAIL = _set(Real.ACCEPTED, Real.MAIL_ACCEPTED, Real.RCPT_REFUSED)
 
 AT_RCPT = _set(Got.RCPT)
 AT_MAIL = _set(Got.MAIL)
@@ -78,18 +77,8 @@ _READING_RULES = (
         UNCERTAIN,
         "{host} sent more replies than it got commands, so {reply} may answer another command than RCPT.",
         got=AT_RCPT,
-        ended=_set(Ended.ACCEPTED, Ended.NOT_VERIFIED, Ended.DEFERRED, Ended.ODD_CODE),
+        ended=ANSWERS,
         step=_set(Step.OUT_OF_STEP),
-    ),
-    Rule(
-        "rcpt-out-of-step-refused",
-        "rcpt.out-of-step",
-        UNCERTAIN,
-        "{host} sent more replies than it got commands, and {reply} does not name the mailbox.",
-        got=AT_RCPT,
-        ended=_set(Ended.REFUSED),
-        step=_set(Step.OUT_OF_STEP),
-        grip=_set(Grip.UNTESTED, Grip.ENHANCED, Grip.LOOSE),
     ),
     Rule(
         "rcpt-mixed-codes",
@@ -106,6 +95,15 @@ _READING_RULES = (
         "rcpt.accepted",
         CERTAIN,
         "{host} [{ip}] accepts {mailbox}: {reply}.",
+        got=AT_RCPT,
+        ended=_set(Ended.ACCEPTED),
+        step=_set(Step.IN_STEP),
+    ),
+    Rule(
+        "rcpt-accepted-unconfirmed",
+        "rcpt.accepted",
+        PROBABLE,
+        "{host} [{ip}] accepts {mailbox}: {reply}; it did not answer QUIT as it should, which would confirm it.",
         got=AT_RCPT,
         ended=_set(Ended.ACCEPTED),
     ),
@@ -149,6 +147,15 @@ _READING_RULES = (
         real=_set(Real.RCPT_MISSING),
     ),
     Rule(
+        "rcpt-real-says-missing-by-code",
+        "rcpt.user-unknown",
+        PROBABLE,
+        "{host} [{ip}] refuses {mailbox} to the null sender ({reply}), and to a real one with the code of an unknown mailbox.",
+        got=AT_RCPT,
+        ended=_set(Ended.REFUSED),
+        real=_set(Real.RCPT_MISSING_BY_CODE),
+    ),
+    Rule(
         "mail-real-says-missing",
         "rcpt.user-unknown",
         CERTAIN,
@@ -158,13 +165,43 @@ _READING_RULES = (
         real=_set(Real.RCPT_MISSING),
     ),
     Rule(
+        "mail-real-says-missing-by-code",
+        "rcpt.user-unknown",
+        PROBABLE,
+        "{host} [{ip}] refuses MAIL FROM:<>, and to a real sender it gives {mailbox} the code of an unknown mailbox.",
+        got=AT_MAIL,
+        ended=_set(Ended.REFUSED),
+        real=_set(Real.RCPT_MISSING_BY_CODE),
+    ),
+    *(
+        Rule(
+            f"{stage}-real-blocked",
+            f"{stage}.refused",
+            PROBABLE,
+            "{host} [{ip}] refuses the null sender ({reply}), and a real one in words about us.",
+            got=_set(got),
+            ended=_set(Ended.REFUSED),
+            real=_set(Real.RCPT_BLOCKED),
+        )
+        for got, stage in ((Got.MAIL, "mail"), (Got.RCPT, "rcpt"))
+    ),
+    Rule(
         "mail-null-refused-real-accepted",
         "mail.null-sender-refused",
         CERTAIN,
         "{host} [{ip}] refuses MAIL FROM:<> ({reply}) and takes a real sender.",
         got=AT_MAIL,
         ended=_set(Ended.REFUSED),
-        real=TAKEN_AT_MAIL,
+        real=_set(Real.ACCEPTED),
+    ),
+    Rule(
+        "mail-null-refused-real-taken",
+        "mail.null-sender-refused",
+        PROBABLE,
+        "{host} [{ip}] refuses MAIL FROM:<> ({reply}) and takes MAIL from a real sender.",
+        got=AT_MAIL,
+        ended=_set(Ended.REFUSED),
+        real=_set(Real.MAIL_ACCEPTED, Real.RCPT_REFUSED),
     ),
     # What the words say of the mailbox and the domain.
     Rule(

@@ -20,6 +20,7 @@ from probe.core.model import (
     ExchangeOutcome,
     HostEvidence,
     Oddity,
+    Reply,
     Session,
     Severity,
     Stage,
@@ -120,13 +121,14 @@ def _hosts(evidence: Evidence) -> Iterator[tuple[str, str | None, str]]:
 
 def _decided(host: HostEvidence, evidence: Evidence) -> Iterator[tuple[str, str]]:
     facts, grounds = host_facts(host, evidence.options)
-    saw = _quote(grounds.reply.lines[-1]) if grounds.reply and grounds.reply.lines else ""
+    saw = _last(grounds.reply) if grounds.reply else ""
     if facts.ended is Ended.REFUSED and not evidence.options.mail_from:
         at_mail = grounds.stage is Stage.MAIL and facts.real in {
             Real.ACCEPTED,
             Real.MAIL_ACCEPTED,
             Real.RCPT_REFUSED,
             Real.RCPT_MISSING,
+            Real.RCPT_MISSING_BY_CODE,
         }
         at_rcpt = grounds.stage is Stage.RCPT and facts.real is Real.ACCEPTED
         if at_mail or at_rcpt or facts.about is About.NULL_SENDER:
@@ -149,13 +151,13 @@ def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if reply is not None:
         for oddity, identifier in _ODDITIES:
             if oddity in reply.oddities:
-                yield identifier, f"{oddity.value} in {_quote(reply.lines[-1] if reply.lines else '')}"
+                yield identifier, f"{oddity.value} in {_last(reply)}"
         if exchange.stage is Stage.BANNER and reply.code not in {220, 421, 450, 521, 554}:
             yield "greeting", f"greeting {_quote(reply.lines[0] if reply.lines else '')}"
         if exchange.stage is Stage.EHLO and code_class(reply) is Ended.REFUSED:
-            yield "ehlo", _quote(reply.lines[-1])
+            yield "ehlo", _last(reply)
         if exchange.stage is Stage.QUIT and exchange.outcome is ExchangeOutcome.REPLY and reply.code != 221:
-            yield "quit-reply", _quote(reply.lines[-1] if reply.lines else "")
+            yield "quit-reply", _last(reply)
     hung_up = exchange.outcome in {ExchangeOutcome.CLOSED, ExchangeOutcome.RESET}
     if hung_up and exchange.stage not in {Stage.QUIT, Stage.EXTRA}:
         at = (
@@ -164,6 +166,10 @@ def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
             else f"after {exchange.stage.value.upper()}"
         )
         yield "stays-open", f"{exchange.outcome.value} {at}"
+
+
+def _last(reply: Reply) -> str:
+    return _quote(reply.lines[-1]) if reply.lines else "nothing"
 
 
 def _quote(text: str) -> str:

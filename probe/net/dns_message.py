@@ -144,6 +144,8 @@ def _outcome(message: Message, question: RRset) -> tuple[DnsOutcome, str | None]
     if owner != question.name:
         # An alias that this server did not follow: whoever asked has to.
         return DnsOutcome.ANSWER, None
+    if ours:
+        return DnsOutcome.MALFORMED, "records of another name"
     # Without SOA an empty answer is weak (RFC 2308 2.2, type 3). It counts from a server that recurses or is
     # the authority; from any other, and with a referral, nobody has looked for the records.
     if dns.rdatatype.NS in authority and not message.flags & dns.flags.AA:

@@ -345,11 +345,21 @@ def test_a_resolver_that_denies_the_root_makes_nobody_missing(
     assert (found.state, found.questions) == (RouteState.CUT_OFF, ())
 
 
-def test_where_a_mail_host_is_found_the_root_is_not_asked() -> None:
-    found = go(
-        says(f"{DOMAIN} MX", soa=None), says(f"{DOMAIN} A", f"{DOMAIN} A 192.0.2.1"), says(f"{DOMAIN} AAAA")
-    )
+def test_where_an_mx_is_found_the_root_is_not_asked() -> None:
+    found = go(mx("10 a.example.net"), *hosts(a="192.0.2.1"))
     assert (found.state, found.questions) == (RouteState.READY, ())
+
+
+def test_an_implicit_mx_needs_a_resolver_that_can_be_believed() -> None:
+    portal = (
+        says(f"{DOMAIN} MX", soa=None),
+        says(f"{DOMAIN} A", f"{DOMAIN} A 192.0.2.1"),
+        says(f"{DOMAIN} AAAA"),
+    )
+    assert (go(*portal).state, ips(go(*portal))) == (RouteState.ASKING, [])
+    assert go(*portal, says(". NS", outcome=NXDOMAIN, soa=None)).state is RouteState.CUT_OFF
+    believed = go(*portal, says(". NS", ". NS a.root-servers.example."))
+    assert (believed.state, ips(believed)) == (RouteState.READY, ["192.0.2.1"])
 
 
 # --- families and scopes -----------------------------------------------------------------------------
@@ -362,9 +372,9 @@ def test_an_excluded_family_never_makes_a_sender_missing() -> None:
     assert go(says(f"{DOMAIN} MX"), families=()).state is RouteState.FAMILY_EXCLUDED
 
 
-def test_nxdomain_speaks_for_both_families() -> None:
+def test_nxdomain_of_one_family_does_not_speak_for_the_excluded_one() -> None:
     gone = says("a.example.net A", outcome=NXDOMAIN)
-    assert go(mx("10 a.example.net"), gone, families=(4,)).state is RouteState.DANGLING
+    assert go(mx("10 a.example.net"), gone, families=(4,)).state is RouteState.FAMILY_EXCLUDED
 
 
 def test_private_targets_are_listed_and_left_alone() -> None:
