@@ -100,17 +100,26 @@ def check_helo(name: str) -> None:
     if name.startswith("[") and name.endswith("]"):
         inner = name[1:-1]
         inner = inner[5:] if inner[:5].lower() == "ipv6:" else inner
-        try:
-            ipaddress.ip_address(inner)
-        except ValueError:
-            raise SettingsError(f"--helo: {name!r} is not an address literal; write [192.0.2.1]") from None
+        if not _is_ip(inner):
+            raise SettingsError(f"--helo: {name!r} is not an address literal; write [192.0.2.1]")
         return
+    if _is_ip(name):
+        literal = f"[IPv6:{name}]" if ":" in name else f"[{name}]"
+        raise SettingsError(f"--helo: {name} is an address; as a literal it is written {literal}")
     if name.lower().rstrip(".").rsplit(".", 1)[-1] in {"localhost", "localdomain"}:
         raise SettingsError(
             f"--helo: {name!r} names no host on the Internet; give the name that this host's IP resolves to"
         )
     if len(name) > 255 or not _NAME.fullmatch(name):
         raise SettingsError(f"--helo: {name!r} is not a fully qualified name; give one like mail.example.com")
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_server(text: str) -> tuple[str, int]:

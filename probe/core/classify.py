@@ -21,7 +21,7 @@ from probe.core.model import (
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, route
 from probe.core.rules import RULES_VERSION
-from probe.core.sentences import MAX_QUOTE, quote, values
+from probe.core.sentences import MAX_QUOTE, fill, quote, values
 from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
@@ -50,7 +50,7 @@ def judge(evidence: Evidence) -> Report:
         confidence=verdict.confidence,
         side=row.side,
         summary=verdict.says,
-        because=_because(verdict, judged, row, accepts_all=accepts_all),
+        because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
         next_steps=advice.next_steps(row, _values_of(verdict.decisive, evidence)),
         mta=mta.predict(evidence, way, tuple((item.host, item.facts, item.grounds) for item in judged)),
         catch_all=accepts_all,
@@ -72,12 +72,18 @@ def _values_of(item: Judged | None, evidence: Evidence) -> dict[str, str]:
 
 
 def _because(
-    verdict: Verdict, judged: tuple[Judged, ...], row: ReasonRow, *, accepts_all: bool | None
+    verdict: Verdict,
+    judged: tuple[Judged, ...],
+    row: ReasonRow,
+    evidence: Evidence,
+    *,
+    accepts_all: bool | None,
 ) -> tuple[Reason, ...]:
     """Argue: the decisive fact first, then how its words were read, then what the other hosts did."""
     item = verdict.decisive
+    means = fill(row.means, _values_of(item, evidence))
     if item is None:
-        return (Reason(verdict.says, verdict.pointers), Reason(f"{row.means} ({row.ref})", ()))
+        return (Reason(verdict.says, verdict.pointers), Reason(f"{means} ({row.ref})", ()))
     reasons = [Reason(item.says, _pointers(item))]
     reading = item.grounds.reading
     if reading is not None and reading.words:
@@ -87,7 +93,7 @@ def _because(
                 _pointers(item),
             )
         )
-    reasons.append(Reason(f"{row.means} ({row.ref})", ()))
+    reasons.append(Reason(f"{means} ({row.ref})", ()))
     if accepts_all is not None:
         says = (
             "A random address of the domain is accepted too, so the acceptance does not show that the mailbox exists."

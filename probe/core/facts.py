@@ -31,6 +31,7 @@ from probe.core.model import (
     TlsMode,
 )
 from probe.core.reply import keywords
+from probe.core.scope import read_ip
 
 
 class Got(StrEnum):
@@ -300,8 +301,18 @@ def _reading(exchange: Exchange, session: Session, options: Options) -> Reading 
     reply = exchange.reply
     if reply is None or code_class(reply) not in {Ended.REFUSED, Ended.DEFERRED}:
         return None
-    ours = tuple(word.lower() for word in (session.connect.local_ip, options.helo, options.source) if word)
+    names = (session.connect.local_ip, options.helo, options.source, options.mail_from)
+    ours = (*(name.lower() for name in names if name), *_as_they_see_us(session))
     return phrases.read(reply, exchange.stage, ours)
+
+
+def _as_they_see_us(session: Session) -> tuple[str, ...]:
+    """Read our address behind NAT off the greeting to EHLO, where many hosts name it."""
+    for exchange in session.exchanges:
+        if exchange.stage is Stage.EHLO and exchange.reply is not None and exchange.reply.lines:
+            words = (word.strip("[]().,;") for word in exchange.reply.lines[0][4:].split())
+            return tuple(word.lower() for word in words if read_ip(word) is not None)
+    return ()
 
 
 def _grip(reading: Reading | None) -> Grip:

@@ -31,8 +31,8 @@ def _row(word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str
 _EXEMPT = (
     OUR_ADMIN,
     (
-        "If the mail is wanted meanwhile, exempt the connecting relay (the IP after H= in your log, not the mail host"
-        " {ip}) from sender verification, or verify with callout=30s,defer_ok."
+        "If the mail is wanted meanwhile, exempt the relay (the IP after H= in your log, not {ip}) from verification,"
+        " or use callout=30s,defer_ok."
     ),
 )
 _WAIT = (
@@ -53,12 +53,12 @@ _EXISTS = [
         "rcpt.accepted",
         Cause.SENDER_EXISTS,
         Side.UNKNOWN,
-        "The mail host accepted the address as a recipient, as a callout asks it to.",
+        "Exim and Postfix get the same answer to the same question.",
         (
             SUPPORT,
             (
                 "The callout works from here. If your log shows a failure, compare its time and called host, and"
-                " clear the cached answer (Exim keeps a refusal for up to 2 h, a domain's for 3 h; cPanel for 1 h)."
+                " clear the cached answer (Exim keeps one up to 3 h, cPanel 1 h)."
             ),
         ),
         ref="RFC 5321 3.3",
@@ -84,14 +84,14 @@ _EXISTS = [
 
 _NO_ADDRESS_STEPS = (
     (SENDER, "Use an envelope sender that exists, or have the mailbox or an alias {mailbox} made."),
-    (SUPPORT, "Do not whitelist the relay for this: the address takes no bounces, so the refusal is right."),
+    (SUPPORT, "Do not whitelist the relay: the address takes no bounces, so the refusal is right."),
 )
 _DOMAIN_STEPS = (
     (
         THEIR_ADMIN,
         "Publish an MX record of a host that takes mail for {domain}, or send with another domain.",
     ),
-    (SUPPORT, "Do not whitelist the relay for this: nobody can answer or bounce to {domain}."),
+    (SUPPORT, "Do not whitelist the relay: nobody can answer or bounce to {domain}."),
 )
 
 _MISSING = [
@@ -181,8 +181,8 @@ _CANNOT_TELL = [
         (
             SUPPORT,
             (
-                "Next test: ask from another network (another --source), and look at the whole reply with -v;"
-                " a mailbox that is missing is refused everywhere, a block of us is not."
+                "Next test: ask from another network (--source); a missing mailbox is refused everywhere, a block of us"
+                " is not."
             ),
         ),
         _EXEMPT,
@@ -470,19 +470,16 @@ _FIREWALL = [
         "connect.timeout",
         Cause.FIREWALL_TIMEOUT,
         Side.PATH,
-        "The mail host's port did not answer at all: no connection, no refusal. Typically a firewall drops the packets.",
+        "No connection and no refusal: typically a firewall drops the packets.",
+        _EXEMPT,
         (
             OUR_ADMIN,
-            (
-                "See whether other mail hosts answer on port {port} from here; if none does, your own network or"
-                " provider blocks outgoing port 25."
-            ),
+            "Try other mail hosts on port {port} from here: if none answers, your own network or provider blocks it.",
         ),
         (
             THEIR_ADMIN,
-            "Let TCP port {port} of {ip} in from {local_ip}: the packets vanish on the way or at the host.",
+            "Let TCP port {port} of {ip} in from {local_ip}.",
         ),
-        _EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3",
     ),
     _row(
@@ -494,7 +491,7 @@ _FIREWALL = [
         (
             SUPPORT,
             (
-                "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: a greeting that comes"
+                "Probe again with --reply-timeout 300 --timeout 900, the patience of RFC 5321: a greeting that comes"
                 " late tells a slow server from a firewall."
             ),
         ),
@@ -517,7 +514,7 @@ _FIREWALL = [
             (
                 SUPPORT,
                 (
-                    "Probe again with --reply-timeout 300, the patience that RFC 5321 asks for: an answer that comes"
+                    "Probe again with --reply-timeout 300 --timeout 900, the patience of RFC 5321: an answer that comes"
                     " late tells a slow server from a lossy path."
                 ),
             ),
@@ -658,8 +655,7 @@ _NONCOMPLIANT = [
             (
                 THEIR_ADMIN,
                 (
-                    "Accept MAIL FROM:<> for {mailbox}: bounces and verification callouts use it. Refusing it"
-                    " does not stop spam, and the domain's own bounces are lost."
+                    "Accept MAIL FROM:<> for {mailbox}: bounces and callouts use it, and refusing it does not stop spam."
                 ),
             ),
             _EXEMPT,
@@ -749,7 +745,7 @@ _POLICY = [
         (
             "helo-rejected",
             True,
-            "The mail host does not like our HELO name {helo}; {what} was refused for it.",
+            "The mail host does not accept the name that we greet with ({helo}); {what} was refused for it.",
             (
                 (
                     OUR_ADMIN,
