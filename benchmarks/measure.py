@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+from pathlib import Path
 
 PYTHON = sys.executable
-PROBE = [PYTHON, "-m", "probe"]
+PROBE = [str(Path(PYTHON).with_name("probe-sender"))]
+"""The installed command, beside the interpreter that runs the benchmark."""
 
 
 def environment() -> dict[str, str]:

@@ -53,6 +53,7 @@ def _first_query(args: Namespace) -> EarlyQuery | None:
 
 def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int:
     import asyncio
+    import gc
 
     settings = _settings(args)
     saver = _saver(args.save)
@@ -60,6 +61,8 @@ def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int
     if not addresses:
         return EXIT_USAGE
     run = _Run(args, settings, saver, started, early)
+    gc.freeze()  # the modules are here to stay (see `console`); what the probes leave is collected as usual
+    gc.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory(len(addresses))) as runner:
             runner.run(run.run(addresses))
@@ -143,7 +146,7 @@ def _settings(args: Namespace) -> Settings:
             helo=args.helo,
             mail_from=mail_from,
             port=args.port,
-            families=args.family or (4, 6),
+            families=args.family or _families(args.source),
             source=args.source,
             dns_servers=tuple(args.dns_server),
             tls=TlsMode(args.tls),
@@ -156,6 +159,13 @@ def _settings(args: Namespace) -> Settings:
     if settings.source is not None:
         _check_ours(settings.source)
     return settings
+
+
+def _families(source: str | None) -> tuple[int, ...]:
+    """Give the address families that can be used: from one address only its own."""
+    if source is None:
+        return (4, 6)
+    return (6,) if ":" in source else (4,)
 
 
 def _check_ours(source: str) -> None:

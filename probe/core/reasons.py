@@ -302,8 +302,8 @@ _CANNOT_TELL = [
         "domain.family-excluded",
         Cause.INCONCLUSIVE,
         Side.OURS,
-        "The mail hosts have no address of the family that -4 or -6 asked for.",
-        (SUPPORT, "Next test: probe again without -4 or -6."),
+        "The mail hosts have no address of the family that -4, -6 or --source leaves.",
+        (SUPPORT, "Next test: probe again without -4, -6 and --source."),
         ref="RFC 5321 5.1",
     ),
     _row(
@@ -366,8 +366,8 @@ _SKIPPED = [
         (
             "family",
             Side.OURS,
-            "This mail host was not talked to: -4 or -6 excludes its address.",
-            "probe again without -4 or -6.",
+            "This mail host was not talked to: -4, -6 or --source excludes its address.",
+            "probe again without -4, -6 and --source.",
             "-4, -6",
         ),
         (
