@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # One profile for all: no wall-clock deadline, because a busy machine is not a bug.
 settings.register_profile("default", deadline=None)
@@ -18,11 +18,24 @@ settings.load_profile("default")
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
+def _not_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turn a skip into a failure where everything that a test needs has to be there."""
-    report: pytest.TestReport = yield  # type: ignore[assignment]  # pluggy sends the result of the inner hooks
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
+    if IN_CI and report.skipped:
         report.longrepr = f"skipped in CI, where nothing may be missing: {report.longrepr}"
-    return report  # type: ignore[return-value]  # as above
+        report.outcome = "failed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Look at every test."""
+    report = yield
+    _not_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Look at every module, which may skip itself whole."""
+    report = yield
+    _not_skipped(report)
+    return report
