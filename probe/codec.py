@@ -10,7 +10,6 @@ terminal obeys them. They are written as `\uXXXX` here, so a document may be sho
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TypeVar
 
@@ -32,6 +31,7 @@ from probe.core.model import (
     Session,
     Tape,
 )
+from probe.core.scope import read_ip
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Octets of one document. A mail host address leaves some KiB and at most a MiB, so no run comes near it."""
@@ -272,7 +272,7 @@ def _fault(value: object, path: str, slot: _Slot | None = None) -> str | None:
         case str():
             if slot in _OCTETS and not value.isascii() and (wide := re.search("[^\x00-\xff]", value)):
                 return f"{path} holds U+{ord(wide[0]):04X}, bytes are kept as U+0000 to U+00FF"
-            if slot in _IPS and not _is_ip(value):
+            if slot in _IPS and read_ip(value) is None:
                 return f"{path} is not an IP address"
         case int() | float() if not isinstance(value, bool):
             limit = _NUMBER_LIMIT if slot is None else _RANGES.get(slot, _NUMBER_LIMIT)
@@ -293,11 +293,3 @@ def _contradiction(evidence: Evidence, path: str) -> str | None:
     if not evidence.options.families or not {4, 6}.issuperset(evidence.options.families):
         return f"{path}.options.families names other IP versions than 4 and 6"
     return None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

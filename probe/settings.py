@@ -7,13 +7,14 @@ cannot be used. Nothing here reads the environment, a file or a clock.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from msgspec import Struct
 
+from probe.core.address import AddressError, parse
 from probe.core.endpoint import parse_endpoint
 from probe.core.model import TlsMode
+from probe.core.scope import read_ip
 
 # Fixed limits, with their reasons.
 QUIT_TIMEOUT = 1.0
@@ -73,22 +74,31 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{option}: {value:g} is not a time; give seconds above 0, up to 3600")
         if not 0 < self.port < 65536:
             raise SettingsError(f"--port: {self.port} is not a TCP port; give 1 to 65535 (mail hosts use 25)")
+        if not self.families or not {4, 6}.issuperset(self.families):
+            raise SettingsError(f"families: {self.families!r} are not IP versions; give (4, 6), (4,) or (6,)")
         if self.helo is not None:
             check_helo(self.helo)
+        if self.mail_from:
+            self._check_mail_from(self.mail_from)
         if self.source is not None:
             self._check_source(self.source)
         for server in self.dns_servers:
             parse_server(server)
 
     def _check_source(self, source: str) -> None:
+        ip = read_ip(source)
+        if ip is None:
+            raise SettingsError(f"--source: {source!r} is not an IP address; give one that this host owns")
+        if ip.version not in self.families:
+            raise SettingsError(f"--source: {source} is IPv{ip.version}, which -{self.families[0]} rules out")
+
+    def _check_mail_from(self, sender: str) -> None:
         try:
-            family = ipaddress.ip_address(source).version
-        except ValueError:
-            raise SettingsError(
-                f"--source: {source!r} is not an IP address; give one that this host owns"
-            ) from None
-        if family not in self.families:
-            raise SettingsError(f"--source: {source} is IPv{family}, which -{self.families[0]} rules out")
+            mailbox = parse(sender).mailbox
+        except AddressError as error:
+            raise SettingsError(f"--mail-from: {error}") from None
+        if mailbox != sender:
+            raise SettingsError(f"--mail-from: {sender[:60]!r} is not how it is sent; write {mailbox}")
 
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -100,10 +110,10 @@ def check_helo(name: str) -> None:
     if name.startswith("[") and name.endswith("]"):
         inner = name[1:-1]
         inner = inner[5:] if inner[:5].lower() == "ipv6:" else inner
-        if not _is_ip(inner):
+        if read_ip(inner) is None:
             raise SettingsError(f"--helo: {name!r} is not an address literal; write [192.0.2.1]")
         return
-    if _is_ip(name):
+    if read_ip(name) is not None:
         literal = f"[IPv6:{name}]" if ":" in name else f"[{name}]"
         raise SettingsError(f"--helo: {name} is an address; as a literal it is written {literal}")
     if name.lower().rstrip(".").rsplit(".", 1)[-1] in {"localhost", "localdomain"}:
@@ -112,14 +122,6 @@ def check_helo(name: str) -> None:
         )
     if len(name) > 255 or not _NAME.fullmatch(name):
         raise SettingsError(f"--helo: {name!r} is not a fully qualified name; give one like mail.example.com")
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def parse_server(text: str) -> tuple[str, int]:

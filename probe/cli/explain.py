@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from probe.core.reasons import ReasonRow
 
-MAX_FILE = 64 * 2**20
-"""Evidence of one address is some tens of KiB; a larger file than this is something else."""
-
 
 def schema(argv: list[str]) -> int:
     """Print the JSON Schema of the report."""
@@ -66,13 +63,15 @@ def _judge_again(name: str, args: Namespace) -> int:
 
 
 def _read(name: str) -> bytes:
+    from probe.codec import SIZE_LIMIT
+
     if name == "-" and sys.stdin is None:
         raise UsageError("standard input is closed; give the name of a file, or pipe the evidence in")
     try:
         if name == "-":
-            return sys.stdin.buffer.read(MAX_FILE + 1)
+            return sys.stdin.buffer.read(SIZE_LIMIT + 1)
         with open(name, "rb") as file:
-            return file.read(MAX_FILE + 1)
+            return file.read(SIZE_LIMIT + 1)
     except OSError as error:
         shown = "standard input" if name == "-" else ascii(name)
         mend = "give a file made with --save or --json"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from probe.core import advice, mta, violations
-from probe.core.facts import Codes, Step, catch_all
+from probe.core.facts import Codes, Ended, Got, Step, catch_all
 from probe.core.fold import Judged, Verdict, fold, judge_host, stopped
 from probe.core.model import (
     REPORT_SCHEMA,
     AddressForm,
+    Basis,
     Cause,
     Evidence,
     HeloSource,
@@ -56,8 +57,8 @@ def judge(evidence: Evidence) -> Report:
         catch_all=accepts_all,
         hosts=tuple(_host_report(item) for item in judged),
         timing=_timing(evidence),
-        violations=violations.find(evidence, way),
-        notes=_notes(evidence, way, judged),
+        violations=violations.find(judged, way),
+        notes=_notes(evidence, way, judged, verdict),
         rule=verdict.rule,
         evidence=evidence,
         tool=TOOL,
@@ -86,13 +87,11 @@ def _because(
         return (Reason(verdict.says, verdict.pointers), Reason(f"{means} ({row.ref})", ()))
     reasons = [Reason(item.says, _pointers(item))]
     reading = item.grounds.reading
-    if reading is not None and reading.words:
-        reasons.append(
-            Reason(
-                f'Its words "{quote(reading.words)}" are read as {ABOUT_SAYS[reading.about]}.',
-                _pointers(item),
-            )
-        )
+    # Where the second try with a real sender decided, what the first reply seemed to say is beside the point.
+    if reading is not None and reading.words and item.rule.about is not None:
+        by_words = reading.basis in {Basis.WORDS, Basis.KEY}
+        what = f'words "{quote(reading.words)}" are' if by_words else f"code {reading.words} is"
+        reasons.append(Reason(f"Its {what} read as: {ABOUT_SAYS[reading.about]}.", _pointers(item)))
     reasons.append(Reason(f"{means} ({row.ref})", ()))
     if accepts_all is not None:
         says = (
@@ -145,7 +144,7 @@ def _host_report(item: Judged) -> HostReport:
     )
 
 
-def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> tuple[str, ...]:
+def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: Verdict) -> tuple[str, ...]:
     notes = [_FORMS[form] for form in evidence.address.forms if form in _FORMS]
     if evidence.options.helo_source is HeloSource.LITERAL and judged:
         notes.append(
@@ -159,9 +158,22 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> tuple[
     causes = {item.row.cause for item in judged if item.tried}
     if {Cause.SENDER_EXISTS, Cause.MISSING_SENDER} <= causes:
         notes.append("The mail hosts disagree about the address: some accept it and some name it missing.")
+    if (first := _refused_before(verdict.decisive, judged)) is not None:
+        where = f"{first.host.name} [{first.host.ip}]"
+        notes.append(
+            f"Exim asks {where} first, takes its refusal as final and never gets to the host that accepts."
+        )
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")
     return tuple(notes)
+
+
+def _refused_before(item: Judged | None, judged: tuple[Judged, ...]) -> Judged | None:
+    """Find the host whose refusal keeps Exim from the one that accepts (verify.c: the first 5xx ends it)."""
+    if item is None or item.row.cause is not Cause.SENDER_EXISTS:
+        return None
+    before = (other for other in judged[: item.index] if other.facts.got is not Got.TLS)
+    return next((other for other in before if other.facts.ended is Ended.REFUSED), None)
 
 
 _FORMS: dict[AddressForm, str] = {

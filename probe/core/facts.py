@@ -1,8 +1,11 @@
 """The evidence of one mail host address -> one flat row of small enums.
 
-The decision table in `rules.py` sees nothing but these columns. Each has a word for "was not tested", so a
-source that knows less than a probe (a log line, an old file) fills the same row. Beside the row, `Grounds`
-says where in the evidence each column was read, for the sentences and JSON pointers of a report.
+The decision table in `rules.py` sees nothing but these columns. Whatever was observed has a word for "was not
+tested", so a source that knows less than a probe (a log line, an old file) fills the same row. Beside the row,
+`Grounds` says where in the evidence it was read, for the sentences and JSON pointers of a report.
+
+Two sessions of a host tell most: the one that got furthest fills the row, and the second try with a real
+sender, in the same session or in one of its own, fills the column `real`.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from probe.core.model import (
     Stage,
     TlsMode,
 )
-from probe.core.reply import keywords
+from probe.core.reply import codes_of, keywords
 from probe.core.scope import read_ip
 
 
@@ -74,10 +77,11 @@ class Ended(StrEnum):
 
 
 class Grip(StrEnum):
-    """How firmly the decisive reply could be read."""
+    """How firmly the decisive reply could be read; `vague` are words that do not say whom they refuse."""
 
     UNTESTED = "untested"
     WORDS = "words"
+    VAGUE = "vague"
     ENHANCED = "enhanced-code"
     LOOSE = "loose"
 
@@ -112,41 +116,43 @@ class Codes(StrEnum):
     CONTRADICT = "contradict"
 
 
-class Us(StrEnum):
-    """A choice of ours that shapes what a refusal means."""
+class Sender(StrEnum):
+    """The sender that we chose, which a refusal of the sender then means."""
 
-    NULL_SENDER = "null-sender"
-    REAL_SENDER = "real-sender"
-    TLS_OFF = "tls-off"
-    TLS_REQUIRED = "tls-required"
+    NULL = "null"
+    REAL = "real"
 
 
 class Facts(Struct, frozen=True):
-    """One row. The order of the columns is that of the table's documentation."""
+    """One row: how it went, what we had chosen, and what more was seen. `about` is None without a refusal."""
 
     got: Got
     ended: Ended
-    about: About | None
-    grip: Grip
-    real: Real
-    step: Step
-    codes: Codes
-    us: Us
+    sender: Sender
+    tls: TlsMode
+    about: About | None = None
+    grip: Grip = Grip.UNTESTED
+    real: Real = Real.UNTESTED
+    step: Step = Step.UNTESTED
+    codes: Codes = Codes.UNTESTED
 
 
-class Grounds(Struct, frozen=True):
-    """Where a row was read: indexes into the host's sessions and exchanges, and the decisive reading."""
+class Grounds(Struct, frozen=True, kw_only=True):
+    """Where a row was read: indexes into the host's sessions and exchanges, and the decisive reading.
 
-    session: int | None
-    exchange: int | None
-    stage: Stage | None
-    reply: Reply | None
-    reading: Reading | None
-    connect: Connect | None
-    seconds: float
+    `seconds` is how long the decisive step took; `detail` an errno name, or what the TLS library said.
+    """
+
+    session: int | None = None
+    exchange: int | None = None
+    stage: Stage | None = None
+    reply: Reply | None = None
+    reading: Reading | None = None
+    connect: Connect | None = None
+    seconds: float = 0.0
     real_session: int | None = None
     real_exchange: int | None = None
-    errno_name: str | None = None
+    detail: str | None = None
 
 
 SILENT_AFTER = 1.0
@@ -188,6 +194,11 @@ _GOT: dict[Stage, Got] = {
 _DEPTH = list(Got)
 
 
+def depth(facts: Facts) -> int:
+    """How far the conversation got, as a number to compare by."""
+    return _DEPTH.index(facts.got)
+
+
 def host_facts(host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
     """Read one host address into its row. Total: any evidence gives a row."""
     best: tuple[Facts, Grounds] | None = None
@@ -195,53 +206,32 @@ def host_facts(host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
         if session.purpose is Purpose.REAL_SENDER:
             continue
         row = _session_row(index, session, host, options)
-        if best is None or _DEPTH.index(row[0].got) >= _DEPTH.index(best[0].got):
+        if best is None or depth(row[0]) >= depth(best[0]):
             best = row
-    if best is None:
-        nothing = Facts(
-            Got.NOTHING,
-            Ended.UNTESTED,
-            None,
-            Grip.UNTESTED,
-            Real.UNTESTED,
-            Step.UNTESTED,
-            Codes.UNTESTED,
-            _us(options),
-        )
-        return nothing, Grounds(None, None, None, None, None, None, 0.0)
-    return best
+    return best or (Facts(Got.NOTHING, Ended.UNTESTED, _sender(options), options.tls), Grounds())
 
 
-def _us(options: Options) -> Us:
-    if options.tls is TlsMode.NEVER:
-        return Us.TLS_OFF
-    if options.tls is TlsMode.REQUIRE:
-        return Us.TLS_REQUIRED
-    return Us.REAL_SENDER if options.mail_from else Us.NULL_SENDER
+def _sender(options: Options) -> Sender:
+    return Sender.REAL if options.mail_from else Sender.NULL
 
 
 def _session_row(index: int, session: Session, host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
     connect = session.connect
     main = [(n, e) for n, e in enumerate(session.exchanges) if e.stage in _GOT]
     if connect.outcome is not ConnectOutcome.CONNECTED or not main:
+        seconds = connect.ended - connect.started
         ended = _CONNECT.get(connect.outcome, Ended.CUT_SHORT)
-        if ended is Ended.CUT_SHORT and connect.ended - connect.started >= SILENT_AFTER:
+        if connect.outcome is ConnectOutcome.CUT_SHORT and seconds >= SILENT_AFTER:
             ended = Ended.SILENT
         # A refused SYN gives ECONNREFUSED. ECONNRESET means that the connection stood and was reset at once,
         # before we could look; a moment later it would have been seen as a reset instead of the greeting.
-        facts = Facts(
-            Got.BANNER if ended is Ended.RESET else Got.CONNECT,
-            ended,
-            None,
-            Grip.UNTESTED,
-            Real.UNTESTED,
-            Step.UNTESTED,
-            Codes.UNTESTED,
-            _us(options),
-        )
-        seconds = connect.ended - connect.started
-        return facts, Grounds(
-            index, None, Stage.CONNECT, None, None, connect, seconds, errno_name=connect.errno_name
+        got = Got.BANNER if ended is Ended.RESET else Got.CONNECT
+        return Facts(got, ended, _sender(options), options.tls), Grounds(
+            session=index,
+            stage=Stage.CONNECT,
+            connect=connect,
+            seconds=seconds,
+            detail=connect.errno_name,
         )
 
     number, last = main[-1]
@@ -251,12 +241,13 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
     facts = Facts(
         got=_GOT[last.stage],
         ended=ended,
+        sender=_sender(options),
+        tls=options.tls,
         about=reading.about if reading else None,
         grip=_grip(reading),
         real=real,
         step=_step(session),
         codes=_codes(last.reply),
-        us=_us(options),
     )
     grounds = Grounds(
         session=index,
@@ -268,7 +259,7 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
         seconds=last.ended - last.sent,
         real_session=where[0],
         real_exchange=where[1],
-        errno_name=last.detail,
+        detail=last.detail,
     )
     return facts, grounds
 
@@ -280,6 +271,8 @@ def _ended(last: Exchange, session: Session, options: Options) -> Ended:
     if ended is not Ended.ACCEPTED or last.stage is Stage.RCPT:
         return ended
     # A positive reply and nothing after it: we stopped by ourselves, and only for one of these reasons.
+    if last.stage is Stage.STARTTLS and last.reply.code != 220:
+        return Ended.ODD_CODE  # 220 alone begins a handshake (RFC 3207 4)
     if options.tls is TlsMode.REQUIRE and session.tls is None:
         return Ended.NO_STARTTLS
     if last.stage in {Stage.EHLO, Stage.HELO} and "SMTPUTF8" not in keywords(last.reply):
@@ -319,7 +312,7 @@ def _grip(reading: Reading | None) -> Grip:
     if reading is None:
         return Grip.UNTESTED
     if reading.basis in {Basis.WORDS, Basis.KEY}:
-        return Grip.WORDS
+        return Grip.VAGUE if reading.row == phrases.VAGUE else Grip.WORDS
     return Grip.ENHANCED if reading.basis is Basis.ENHANCED else Grip.LOOSE
 
 
@@ -333,16 +326,13 @@ def _step(session: Session) -> Step:
 def _codes(reply: Reply | None) -> Codes:
     if reply is None or reply.code is None:
         return Codes.UNTESTED
-    classes = {
-        line[0] for line in reply.lines if len(line) >= 3 and line[:3].isdigit() and line[:3].isascii()
-    }
-    return Codes.CONTRADICT if len(classes) > 1 else Codes.ONE_CLASS
+    return Codes.CONTRADICT if len({code // 100 for code in codes_of(reply)}) > 1 else Codes.ONE_CLASS
 
 
-MISSING = frozenset({About.MISSING_MAILBOX, About.DISABLED})
+_MISSING = frozenset({About.MISSING_MAILBOX, About.DISABLED})
 """Readings that say that the mailbox takes no mail."""
-ABOUT_US = frozenset({About.BLOCKLIST, About.POLICY, About.RATE, About.RDNS, About.HELO, About.AUTH})
-"""Readings that say that it is us who are refused."""
+_BLOCKED = frozenset({About.BLOCKLIST, About.POLICY, About.RATE, About.RDNS, About.HELO, About.AUTH})
+"""Readings that say that it is us who are refused, whichever sender we name."""
 
 
 def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple[int | None, int | None]]:
@@ -379,9 +369,9 @@ def _real_step(exchange: Exchange, session: Session, options: Options) -> Real:
     grip = _grip(reading)
     if reading is None or grip is Grip.LOOSE:
         return Real.RCPT_REFUSED
-    if reading.about in MISSING:
+    if reading.about in _MISSING:
         return Real.RCPT_MISSING if grip is Grip.WORDS else Real.RCPT_MISSING_BY_CODE
-    return Real.RCPT_BLOCKED if reading.about in ABOUT_US else Real.RCPT_REFUSED
+    return Real.RCPT_BLOCKED if reading.about in _BLOCKED else Real.RCPT_REFUSED
 
 
 def catch_all(evidence: Evidence) -> bool | None:
@@ -396,6 +386,6 @@ def catch_all(evidence: Evidence) -> bool | None:
                     if ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}:
                         return True
                     reading = _reading(exchange, session, evidence.options)
-                    if ended is Ended.REFUSED and reading and reading.about in MISSING | {About.OTHER}:
+                    if ended is Ended.REFUSED and reading and reading.about in _MISSING | {About.OTHER}:
                         return False
     return None

@@ -5,7 +5,8 @@ The fold lives the domain as a mail server would:
 1. A domain that cannot have a mail host (DNS states) is decided without one.
 2. A host that accepts the address makes the sender exist. Where another host names the mailbox missing the
    confidence is `uncertain` and a note says that they disagree: it may be a backup that takes everything.
-3. A host that names the mailbox missing makes it missing.
+3. A host that names the mailbox missing makes it missing; where it is not the first that was asked the
+   confidence is `probable` at most, because a backup may have an old list of mailboxes.
 4. "Not my domain" and "I never take mail" count only when every host of the domain was asked and says so:
    a backup that refuses while the real mail host is down, or could not be looked up, says nothing.
 5. Otherwise the host that let us come furthest tells most; the first in order among equals. What failed on
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from probe.core.facts import Facts, Got, Grounds, host_facts
+from probe.core.facts import Facts, Got, Grounds, depth, host_facts
 from probe.core.model import Cause, Confidence, DnsOutcome, Evidence, HostEvidence, Options, Skip
 from probe.core.reasons import REASONS, ReasonRow
 from probe.core.route import ExchangeKind, Route, RouteState
@@ -130,13 +131,18 @@ _DOMAIN: dict[RouteState, tuple[str, Confidence, str]] = {
 }
 """Domain states that decide without a mail host; the rest is ASKING, READY and CUT_SHORT."""
 
+_UNEXPECTED = (
+    "evidence.unexpected",
+    Confidence.UNCERTAIN,
+    "The evidence about {domain} ends before any mail host was asked, and does not say why.",
+)
+"""A run that nothing stopped asks somebody or knows why not; a file that was edited may say otherwise."""
+
 _HOST_WIDE = frozenset({"rcpt.domain-not-served", "banner.host-takes-no-mail"})
 """Reasons that speak of one host, and of the domain only when every host agrees."""
 
-_OURS = frozenset({"connect.no-route", "connect.local-error", "run.cut-short", "evidence.unexpected"})
+_OURS = frozenset({"connect.no-route", "connect.local-error", "evidence.unexpected"})
 """Reasons that say nothing of the peer, so any other outranks them."""
-
-_DEPTH = list(Got)
 
 
 def judge_host(index: int, host: HostEvidence, evidence: Evidence) -> Judged:
@@ -171,7 +177,7 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         return _unfinished(evidence, tried)
     telling = [item for item in tried if item.rule.reason not in _HOST_WIDE]
     if telling:
-        best = max(telling, key=lambda item: (item.rule.reason not in _OURS, _DEPTH.index(item.facts.got)))
+        best = max(telling, key=lambda item: (item.rule.reason not in _OURS, depth(item.facts)))
         return _rests_on(best)
     if tried:
         return _rests_on(tried[0]) if _everybody_was_asked(judged, way, evidence) else _partly(tried[0])
@@ -185,13 +191,12 @@ def _definite(accepting: list[Judged], missing: list[Judged], tried: tuple[Judge
         return _weaken(verdict, Confidence.UNCERTAIN) if missing else verdict
     firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
     verdict = _rests_on(firmest)
-    # A backup may have an old list of mailboxes: what the better host would have said is not known.
     return verdict if firmest is tried[0] else _weaken(verdict, Confidence.PROBABLE)
 
 
 def _asked(judged: tuple[Judged, ...]) -> list[Judged]:
-    """List the hosts that could be asked from here."""
-    return [item for item in judged if item.host.skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY}]
+    """List the hosts that are asked in a run that comes to its end."""
+    return [item for item in judged if item.host.skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY, Skip.LIMIT}]
 
 
 _KNOWN = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN})
@@ -242,9 +247,9 @@ def _weaken(verdict: Verdict, at_most: Confidence) -> Verdict:
 
 def _without_host(way: Route, evidence: Evidence) -> Verdict:
     found = _DOMAIN.get(way.state)
-    if found is None:
+    if found is None and stopped(evidence):
         return _unfinished(evidence, ())
-    reason, confidence, says = found
+    reason, confidence, says = found or _UNEXPECTED
     pointers = tuple(
         f"/dns/{n}" for n, answer in enumerate(evidence.dns) if answer.outcome is not DnsOutcome.ANSWER
     )

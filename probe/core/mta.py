@@ -69,7 +69,7 @@ def predict(evidence: Evidence, way: Route, rows: tuple[Row, ...]) -> Mta | None
     if way.state in _NO_ROUTE_STATES:
         return Mta(
             MtaView(MtaOutcome.REJECT, _EXIM_FAIL),
-            MtaView(MtaOutcome.DEFER, _postfix(evidence, "Host or domain name not found")),
+            MtaView(MtaOutcome.DEFER, _postfix_reply(evidence, "Host or domain name not found")),
         )
     asked = tuple(row for row in rows if row[0].skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY, Skip.LIMIT})
     if way.state is not RouteState.READY and not asked:
@@ -77,9 +77,11 @@ def predict(evidence: Evidence, way: Route, rows: tuple[Row, ...]) -> Mta | None
             return None
         return Mta(
             MtaView(MtaOutcome.DEFER, _EXIM_DNS),
-            MtaView(MtaOutcome.DEFER, _postfix(evidence, "Name service error: Host not found, try again")),
+            MtaView(
+                MtaOutcome.DEFER, _postfix_reply(evidence, "Name service error: Host not found, try again")
+            ),
         )
-    exim, postfix = _exim(asked), _walk_postfix(evidence, asked)
+    exim, postfix = _exim(asked), _postfix(evidence, asked)
     return Mta(exim, postfix) if exim and postfix else None
 
 
@@ -140,7 +142,7 @@ def _first_digit(reply: Reply) -> Ended:
     return {"2": Ended.ACCEPTED, "4": Ended.DEFERRED, "5": Ended.REFUSED}.get(digit, Ended.ODD_CODE)
 
 
-def _walk_postfix(evidence: Evidence, rows: tuple[Row, ...]) -> MtaView | None:
+def _postfix(evidence: Evidence, rows: tuple[Row, ...]) -> MtaView | None:
     last = "Address verification in progress"
     for host, facts, grounds in rows:
         if _unknown(facts):
@@ -151,7 +153,7 @@ def _walk_postfix(evidence: Evidence, rows: tuple[Row, ...]) -> MtaView | None:
         last = _postfix_reason(host, facts, grounds)
         if facts.ended is Ended.REFUSED and facts.got in {Got.MAIL, Got.RCPT}:
             break
-    return MtaView(MtaOutcome.DEFER, _postfix(evidence, last))
+    return MtaView(MtaOutcome.DEFER, _postfix_reply(evidence, last))
 
 
 def _postfix_reason(host: HostEvidence, facts: Facts, grounds: Grounds) -> str:
@@ -181,5 +183,5 @@ _STRERROR = {
 }
 
 
-def _postfix(evidence: Evidence, why: str) -> str:
+def _postfix_reply(evidence: Evidence, why: str) -> str:
     return f"450 4.1.7 <{evidence.address.mailbox}>: Sender address rejected: unverified address: {why}"

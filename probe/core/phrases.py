@@ -68,6 +68,8 @@ ABOUT_US = frozenset(
 
 DOUBT = "doubt"
 """The row that says nothing by itself, but takes the certainty from a reading that is `FINAL`."""
+VAGUE = "refusal"
+"""The row of words that refuse and do not say whom; most often it is us."""
 NAMES_US = "names-us"
 """The row that matches our own address or HELO name."""
 

@@ -17,8 +17,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """One callout to one mail host address. Times in seconds, each for one whole reply (Exim does the same).
 
     `helo` None means the address literal of our own address (RFC 5321 4.1.4). `mail_from` is the sender that
-    a callout uses, "" for the null sender. With the null sender, `test_real` allows the second try with
-    `real_sender` (None: `postmaster@` our HELO argument) where a refusal leaves open what is refused.
+    a callout uses, "" for the null sender, which has a second try with `real_sender` where a refusal leaves
+    open what is refused; the plan of a connection of its own for it has that sender as `mail_from`.
     `random_rcpt` is the mailbox that cannot exist, for --catch-all. `offer_tls` False keeps the connection in
     clear although `tls` would allow more: a handshake has failed before. `utf8` says that the mailbox needs
     SMTPUTF8 (RFC 6531). A control character in any of the texts is a bug of the caller: `ValueError`.
@@ -31,8 +31,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     purpose: Purpose = Purpose.CALLOUT
     helo: str | None = None
     mail_from: str = ""
-    real_sender: str | None = None
-    test_real: bool = True
     random_rcpt: str | None = None
     tls: TlsMode = TlsMode.AUTO
     offer_tls: bool = True
@@ -40,7 +38,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Keep CR and LF, and with them a second command, out of every command line."""
-        for text in (self.rcpt, self.helo, self.mail_from, self.real_sender, self.random_rcpt):
+        for text in (self.rcpt, self.helo, self.mail_from, self.random_rcpt):
             if text is not None and any(c < " " or c == "\x7f" for c in text):
                 raise ValueError(f"a control character cannot be part of an SMTP command: {text!r}")
 
@@ -55,7 +53,7 @@ def helo_argument(plan: Plan, local_ip: str | None) -> str:
 
 def real_sender(plan: Plan, local_ip: str | None) -> str:
     """Return the mailbox of the second try; every mail domain has a postmaster (RFC 5321 4.5.1)."""
-    return plan.real_sender or f"postmaster@{helo_argument(plan, local_ip)}"
+    return f"postmaster@{helo_argument(plan, local_ip)}"
 
 
 def ours(plan: Plan, local_ip: str | None) -> tuple[str, ...]:
@@ -73,16 +71,17 @@ def leaves_open(reply: Reply, stage: Stage, words: tuple[str, ...]) -> bool:
     """Whether a refusal of the null sender's transaction asks for a second try with a real sender.
 
     A 5xx to `MAIL FROM:<>` does, unless it wants TLS or a login, which no sender would change: only the
-    second answer tells the null sender from ourselves. At RCPT
-    it depends on the reading. Words about us or about the mailbox settle it, and so does a code for the
-    mailbox; x.7.1 alone does not, because it stands before refusals of every kind. `words`: see `ours`.
+    second answer tells the null sender from ourselves. At RCPT it depends on the reading. Words about us or
+    about the mailbox settle it, and so does a code for the mailbox; x.7.1 alone does not, because it stands
+    before refusals of every kind, and neither do words such as "refused". `words`: see `ours`.
     """
     if reply.code is None or reply.code // 100 != 5:
         return False
     reading = phrases.read(reply, stage, words)
     if stage is Stage.MAIL:
         return reading.about not in {About.TLS, About.AUTH}
-    return reading.about in _OPEN or (reading.about is About.POLICY and reading.basis not in _FIRM)
+    vague = reading.basis not in _FIRM or reading.row == phrases.VAGUE
+    return reading.about in _OPEN or (reading.about is About.POLICY and vague)
 
 
 def follow_up(plan: Plan, session: Session) -> Plan | None:
@@ -96,12 +95,11 @@ def follow_up(plan: Plan, session: Session) -> Plan | None:
         return None
     if plan.tls is TlsMode.AUTO and plan.offer_tls and session.tls is not None and not session.tls.ok:
         return structs.replace(plan, purpose=Purpose.CLEAR, offer_tls=False)
-    if not plan.mail_from and plan.test_real and _real_untold(plan, session):
+    if not plan.mail_from and _real_untold(plan, session):
         return structs.replace(
             plan,
             purpose=Purpose.REAL_SENDER,
             mail_from=real_sender(plan, session.connect.local_ip),
-            test_real=False,
             random_rcpt=None,
         )
     return None

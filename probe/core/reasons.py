@@ -1,7 +1,8 @@
 """The reasons: one row for each word that a report can give, with its cause and what to do about it.
 
 A reason is public API (users script against it, `explain WORD` documents it), so a word never changes its
-meaning. The words are `stage.what`. Sentences may hold the fields of `rules.Values` in braces.
+meaning. The words are `stage.what`. Sentences may hold the fields of `sentences.values` in
+braces.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ _EXISTS = [
         "rcpt.accepted",
         Cause.SENDER_EXISTS,
         Side.UNKNOWN,
-        "Exim and Postfix get the same answer to the same question.",
+        "Exim and Postfix, asking this host the same question, get the same answer.",
         (
             SUPPORT,
             (
-                "The callout works from here. If your log shows a failure, compare its time and called host, and"
-                " clear the cached answer (Exim keeps one up to 3 h, cPanel 1 h)."
+                "This mail host takes the callout. If your log shows a failure all the same, compare its time and"
+                " called host, and clear the cached answer (Exim keeps one up to 3 h, cPanel 1 h)."
             ),
         ),
         ref="RFC 5321 3.3",
@@ -284,8 +285,8 @@ _CANNOT_TELL = [
         "tls.failed",
         Cause.INCONCLUSIVE,
         Side.THEIRS,
-        "The TLS handshake failed, and the second connection without TLS did not get as far.",
-        (THEIR_ADMIN, "Mend or withdraw STARTTLS; the handshake fails with the error shown."),
+        "The mail host offers STARTTLS, which failed, and without TLS the callout did not get any further.",
+        (THEIR_ADMIN, "Mend STARTTLS, which fails as shown, or do not offer it."),
         (SUPPORT, "Next test: probe again with --tls never."),
         ref="RFC 3207 4.1",
     ),
@@ -788,6 +789,7 @@ _POLICY = [
             "RFC 5321 7.9, RFC 7208 8.4",
         ),
     )
+    if word != "sender-refused" or stage in {"mail", "rcpt"}  # before MAIL no sender has been named
 ]
 
 _RATE = [

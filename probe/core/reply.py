@@ -165,6 +165,11 @@ def _split(line: str) -> tuple[int | None, str | None, str]:
     return int(digits), None, line[3:]
 
 
+def codes_of(reply: Reply) -> set[int]:
+    """Return the codes of the lines that have one; they ought to be the same (RFC 5321 4.2.1)."""
+    return {code for line in reply.lines if (code := _split(line)[0]) is not None}
+
+
 def texts_of(reply: Reply) -> list[str]:
     """Return the text of each line, code and separator stripped, without blanks at the ends."""
     return [_split(line)[2].strip(" \t") for line in reply.lines]

@@ -5,9 +5,10 @@ rule names the columns that it needs; a column that it does not name may be anyt
 everything and is inconclusive, so the table is total. Rule ids never change their meaning: a new meaning is
 a new id, and `RULES_VERSION` grows with every change of the table.
 
-Why this order. A reply that cannot be paired with its command, or that contradicts itself, says nothing
-(first rules). What the second try with a real sender showed is stronger than any wording. Wording about us
-is stronger than wording about the mailbox, which `phrases.py` sees to. What is left is never "missing".
+Why this order. A reply to RCPT that cannot be paired with its command, or that contradicts itself, says
+nothing (first rules). What the second try with a real sender showed is stronger than any wording, but for a
+blocklist's. Wording about us is stronger than wording about the mailbox, which `phrases.py` sees to. What is
+left is never "missing".
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Step, Us
-from probe.core.model import About, Confidence
+from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Sender, Step
+from probe.core.model import About, Confidence, TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +43,8 @@ class Rule(Struct, frozen=True):
     real: frozenset[Real] | None = None
     step: frozenset[Step] | None = None
     codes: frozenset[Codes] | None = None
-    us: frozenset[Us] | None = None
+    sender: frozenset[Sender] | None = None
+    tls: frozenset[TlsMode] | None = None
 
     def matches(self, facts: Facts) -> bool:
         """Whether every named column holds."""
@@ -54,7 +56,8 @@ class Rule(Struct, frozen=True):
             and (self.real is None or facts.real in self.real)
             and (self.step is None or facts.step in self.step)
             and (self.codes is None or facts.codes in self.codes)
-            and (self.us is None or facts.us in self.us)
+            and (self.sender is None or facts.sender in self.sender)
+            and (self.tls is None or facts.tls in self.tls)
         )
 
 
@@ -150,7 +153,7 @@ _READING_RULES = (
         "rcpt-real-says-missing-by-code",
         "rcpt.user-unknown",
         PROBABLE,
-        "{host} [{ip}] refuses {mailbox} to the null sender ({reply}), and to a real one by the code alone.",
+        "{host} [{ip}] refuses {mailbox} to the null sender ({reply}), and to a real one as unknown, by its code.",
         got=AT_RCPT,
         ended=_set(Ended.REFUSED),
         real=_set(Real.RCPT_MISSING_BY_CODE),
@@ -168,7 +171,7 @@ _READING_RULES = (
         "mail-real-says-missing-by-code",
         "rcpt.user-unknown",
         PROBABLE,
-        "{host} [{ip}] refuses MAIL FROM:<>, and refuses {mailbox} to a real sender by the code alone.",
+        "{host} [{ip}] refuses MAIL FROM:<>, and to a real sender {mailbox} as unknown, by its code.",
         got=AT_MAIL,
         ended=_set(Ended.REFUSED),
         real=_set(Real.RCPT_MISSING_BY_CODE),
@@ -319,6 +322,7 @@ _READING_RULES = (
         ended=_set(Ended.REFUSED),
         about=_set(About.NULL_SENDER),
         real=_set(Real.UNTESTED, Real.UNCLEAR, Real.MAIL_ACCEPTED),
+        sender=_set(Sender.NULL),
     ),
     Rule(
         "mail-null-sender-words",
@@ -329,6 +333,7 @@ _READING_RULES = (
         ended=_set(Ended.REFUSED),
         about=_set(About.NULL_SENDER),
         real=_set(Real.UNTESTED, Real.UNCLEAR),
+        sender=_set(Sender.NULL),
     ),
     *(
         Rule(
@@ -340,7 +345,7 @@ _READING_RULES = (
             ended=_set(Ended.REFUSED),
             about=_set(About.OUR_SENDER),
             real=_set(Real.UNTESTED, Real.UNCLEAR),
-            us=_set(Us.NULL_SENDER, Us.TLS_OFF, Us.TLS_REQUIRED),
+            sender=_set(Sender.NULL),
         )
         for got, stage in ((Got.MAIL, "mail"), (Got.RCPT, "rcpt"))
     ),
@@ -374,7 +379,10 @@ _STAGE_WORDS = {
 
 
 def _about_us() -> Iterable[Rule]:
-    """Give the rules for refusals of us, the same at every stage."""
+    """Give the rules for refusals of us, the same at every stage.
+
+    Before MAIL no sender has been named that could be refused.
+    """
     for got, (stage, what) in _STAGE_WORDS.items():
         at = _set(got)
         for name, reason, about, says in (
@@ -387,6 +395,8 @@ def _about_us() -> Iterable[Rule]:
         ):
             if (stage, name) == ("mail", "blocklisted"):
                 continue  # it stands further up
+            if name == "our-sender" and got in {Got.BANNER, Got.HELO}:
+                continue
             yield Rule(
                 f"{stage}-{name}",
                 f"{stage}.{reason}",
@@ -397,6 +407,16 @@ def _about_us() -> Iterable[Rule]:
                 about=about,
                 grip=FIRM,
             )
+        yield Rule(
+            f"{stage}-policy-vague",
+            f"{stage}.refused",
+            PROBABLE if got is Got.RCPT else CERTAIN,  # before RCPT nobody else can be meant
+            f"{{host}} [{{ip}}] refused {what} in words that name nobody: {{reply}}.",
+            got=at,
+            ended=NEGATIVE,
+            about=_set(About.POLICY),
+            grip=_set(Grip.VAGUE),
+        )
         yield Rule(
             f"{stage}-rate-limited",
             f"{stage}.rate-limited",
@@ -417,7 +437,7 @@ _TLS_RULES = (
         got=_set(Got.MAIL, Got.RCPT, Got.HELO),
         ended=NEGATIVE,
         about=_set(About.TLS),
-        us=_set(Us.TLS_OFF),
+        tls=_set(TlsMode.NEVER),
     ),
     Rule(
         "tls-required-by-peer",
@@ -441,7 +461,7 @@ _TLS_RULES = (
         CERTAIN,
         "STARTTLS with {host} [{ip}] failed ({errno}), and --tls require was given.",
         got=_set(Got.TLS),
-        us=_set(Us.TLS_REQUIRED),
+        tls=_set(TlsMode.REQUIRE),
         ended=_set(
             Ended.TLS_FAILED, Ended.TIMEOUT, Ended.CLOSED, Ended.RESET, Ended.MALFORMED, Ended.ENDLESS,
             Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE,
@@ -451,7 +471,7 @@ _TLS_RULES = (
         "tls-failed",
         "tls.failed",
         PROBABLE,
-        "The TLS handshake with {host} [{ip}] failed: {errno}.",
+        "STARTTLS with {host} [{ip}] failed: {errno}.",
         got=_set(Got.TLS),
         ended=_set(
             Ended.TLS_FAILED, Ended.TIMEOUT, Ended.CLOSED, Ended.RESET, Ended.MALFORMED, Ended.ENDLESS,
@@ -502,15 +522,24 @@ def _plain() -> Iterable[Rule]:
         "{host} [{ip}] refuses MAIL FROM:<{mail_from}>: {reply}.",
         got=AT_MAIL,
         ended=_set(Ended.REFUSED),
-        us=_set(Us.REAL_SENDER),
+        sender=_set(Sender.REAL),
     )
     yield Rule(
         "mail-refused-unread",
         "mail.unattributed",
         UNCERTAIN,
-        "{host} [{ip}] refuses MAIL FROM:<>, and no second try was possible: {reply}.",
+        "{host} [{ip}] refuses MAIL FROM:<>, and what it says to a real sender is not known: {reply}.",
         got=AT_MAIL,
         ended=_set(Ended.REFUSED),
+    )
+    yield Rule(
+        "rcpt-refused-to-real-sender-too",
+        "rcpt.unattributed",
+        UNCERTAIN,
+        "{host} [{ip}] refuses {mailbox} to the null sender and to a real one, in words that leave open why: {reply}.",
+        got=AT_RCPT,
+        ended=_set(Ended.REFUSED),
+        real=_set(Real.MAIL_REFUSED, Real.RCPT_REFUSED),
     )
     yield Rule(
         "rcpt-refused-unread",
@@ -549,7 +578,7 @@ def _plain() -> Iterable[Rule]:
             f"{stage}-closed",
             f"{stage}.closed",
             PROBABLE,
-            f"{{host}} [{{ip}}] closed the connection instead of {due}.",
+            f"{{host}} [{{ip}}] closed the connection before {due}.",
             got=at,
             ended=_set(Ended.CLOSED),
         )
@@ -557,7 +586,7 @@ def _plain() -> Iterable[Rule]:
             f"{stage}-reset",
             f"{stage}.reset",
             UNCERTAIN,
-            f"The connection to {{host}} [{{ip}}] was reset instead of {due}.",
+            f"The connection to {{host}} [{{ip}}] was reset before {due}.",
             got=at,
             ended=_set(Ended.RESET),
         )

@@ -48,18 +48,13 @@ _COMPATIBLE = ip_network("::/96")
 _BROADCAST = IPv4Address("255.255.255.255")
 
 
-def scope_of(ip: str) -> Scope:
-    """Say what kind of address this text is; raises ValueError when it is no IP address.
+def scope(ip: IP) -> Scope:
+    """Say what kind of address this is.
 
     Forms that carry an IPv4 address are judged by it, because that is where the packets go: IPv4-mapped,
     6to4 (RFC 3056) and NAT64 (RFC 6052). The deprecated IPv4-compatible form (RFC 4291 2.5.5.1) takes a
     non-public scope from inside and is reserved otherwise. Teredo is reserved.
     """
-    return scope(ip_address(ip))
-
-
-def scope(ip: IP) -> Scope:
-    """Say what kind of address this is; the rules stand at `scope_of`."""
     inner = _inner(ip)
     if inner is not None:
         return scope(inner)

@@ -140,7 +140,7 @@ class Script:
 
     def _asks_again(self, stage: Stage, reply: Reply) -> bool:
         plan = self._plan
-        return plan.test_real and not plan.mail_from and leaves_open(reply, stage, self._words)
+        return not plan.mail_from and leaves_open(reply, stage, self._words)
 
     def _rcpt_random(self, reply: Reply) -> Stage:
         # RFC 5321 4.5.3.1.10: 452 says that one transaction has too many recipients. Then, once, another.

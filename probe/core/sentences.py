@@ -19,6 +19,7 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
     connect = grounds.connect if grounds else None
     local_ip = (connect.local_ip if connect else None) or options.source or "this host"
     reply = grounds.reply if grounds else None
+    said = f'"{quote(" / ".join(reply.lines))}"' if reply else None
     return {
         "mailbox": address.mailbox,
         "domain": address.domain,
@@ -26,8 +27,8 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
         "ip": host.ip if host else "the mail host",
         "port": str(host.port if host else options.port),
         "seconds": seconds_text(grounds.seconds if grounds else 0.0),
-        "reply": f'"{quote(" / ".join(reply.lines))}"' if reply else "nothing",
-        "errno": (grounds.errno_name if grounds else None) or "no detail",
+        "reply": said or "nothing",
+        "errno": (grounds.detail if grounds else None) or said or "no detail",
         "local_ip": local_ip,
         "helo": options.helo,
         "mail_from": options.mail_from,
@@ -39,14 +40,14 @@ def fill(sentence: str, fields: dict[str, str]) -> str:
     return sentence.format_map(fields)
 
 
-def quote(text: str) -> str:
+def quote(text: str, limit: int = MAX_QUOTE) -> str:
     """Shorten a peer's words for a sentence, and read their bytes as UTF-8 where they are that.
 
     What they hold is made safe by the views; the bytes themselves stay in the evidence.
     """
     with suppress(UnicodeError):  # not UTF-8, or text of ours: it is shown as it is
         text = text.encode("latin-1").decode()
-    return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 3] + "..."
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def seconds_text(seconds: float) -> str:

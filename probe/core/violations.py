@@ -1,8 +1,8 @@
 """Requirements of RFC 2821 and 5321 that the peer broke in what we saw.
 
-A table of requirements, and the pure functions that find them in the evidence. Only what the normal
-conversation shows; what defeats verification also shows as the cause, the rest is listed for the other
-postmaster.
+A table of requirements, and the pure functions that find what broke them in the hosts as they were judged.
+Only what the normal conversation shows; what defeats verification mostly shows as the cause too, the rest is
+listed for the other postmaster.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from probe.core.conversation import in_step
-from probe.core.facts import Ended, Real, code_class, host_facts
+from probe.core.facts import Got, Real
 from probe.core.model import (
     About,
-    Evidence,
     Exchange,
     ExchangeOutcome,
-    HostEvidence,
     Oddity,
     Reply,
     Session,
@@ -27,9 +25,16 @@ from probe.core.model import (
     Violation,
 )
 from probe.core.route import ExchangeKind, Route
+from probe.core.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from probe.core.fold import Judged
+
+
+MAX_SAW = 120
+"""Characters of a peer's words that a violation quotes: it is one line of a list."""
 
 
 class Requirement(Struct, frozen=True):
@@ -87,10 +92,10 @@ _ODDITIES: tuple[tuple[Oddity, str], ...] = (
 )
 
 
-def find(evidence: Evidence, route: Route) -> tuple[Violation, ...]:
+def find(judged: tuple[Judged, ...], route: Route) -> tuple[Violation, ...]:
     """List what was broken, each once per host name and requirement, in the order it was seen."""
     found: dict[tuple[str, str | None], Violation] = {}
-    for identifier, host, saw in (*_domain(route), *_hosts(evidence)):
+    for identifier, host, saw in (*_domain(route), *_hosts(judged)):
         row = REQUIREMENTS[identifier]
         found.setdefault(
             (identifier, host),
@@ -111,39 +116,41 @@ def _domain(route: Route) -> Iterator[tuple[str, str | None, str]]:
             yield "mx-resolves", exchange.name, f"{exchange.name} has no address"
 
 
-def _hosts(evidence: Evidence) -> Iterator[tuple[str, str | None, str]]:
-    for host in evidence.hosts:
-        for session in host.sessions:
+def _hosts(judged: tuple[Judged, ...]) -> Iterator[tuple[str, str | None, str]]:
+    for item in judged:
+        for session in item.host.sessions:
             for identifier, saw in _session(session):
-                yield identifier, host.name, saw
-        yield from ((identifier, host.name, saw) for identifier, saw in _decided(host, evidence))
+                yield identifier, item.host.name, saw
+        yield from ((identifier, item.host.name, saw) for identifier, saw in _decided(item))
 
 
-def _decided(host: HostEvidence, evidence: Evidence) -> Iterator[tuple[str, str]]:
-    facts, grounds = host_facts(host, evidence.options)
+def _decided(item: Judged) -> Iterator[tuple[str, str]]:
+    facts, grounds = item.facts, item.grounds
     saw = _last(grounds.reply) if grounds.reply else ""
-    if facts.ended is Ended.REFUSED and not evidence.options.mail_from:
-        at_mail = grounds.stage is Stage.MAIL and facts.real in {
-            Real.ACCEPTED,
-            Real.MAIL_ACCEPTED,
-            Real.RCPT_REFUSED,
-            Real.RCPT_MISSING,
-            Real.RCPT_MISSING_BY_CODE,
-        }
-        at_rcpt = grounds.stage is Stage.RCPT and facts.real is Real.ACCEPTED
-        if at_mail or at_rcpt or facts.about is About.NULL_SENDER:
-            yield "null-sender", f"{saw} to MAIL FROM:<>" if at_mail else saw
-    if facts.about is About.TLS and grounds.stage in {Stage.MAIL, Stage.RCPT}:
+    at_mail = facts.got is Got.MAIL
+    named_missing = at_mail and facts.real in {Real.RCPT_MISSING, Real.RCPT_MISSING_BY_CODE}
+    if named_missing or item.rule.reason in {"mail.null-sender-refused", "rcpt.null-sender-refused"}:
+        yield "null-sender", f"{saw} to MAIL FROM:<>" if at_mail else saw
+    if facts.about is About.TLS and facts.got in {Got.MAIL, Got.RCPT}:
         yield "tls-optional", saw
 
 
 def _session(session: Session) -> Iterator[tuple[str, str]]:
     for exchange in session.exchanges:
         yield from _exchange(exchange)
-    if in_step(session) is False or any(exchange.stage is Stage.EXTRA for exchange in session.exchanges):
+    if in_step(session) is False or any(_is_extra_reply(exchange) for exchange in session.exchanges):
         yield "one-reply", "more replies than commands"
     if session.tls is not None and not session.tls.ok:
         yield "starttls-works", _quote(session.tls.error or "the handshake failed")
+
+
+def _is_extra_reply(exchange: Exchange) -> bool:
+    """Whether this is a reply too many. Lines without a code are another fault, and another protocol mostly."""
+    return exchange.stage is Stage.EXTRA and exchange.reply is not None and exchange.reply.code is not None
+
+
+_NOT_SUPPORTED = frozenset({500, 501, 502, 503, 504})
+"""Codes that say so of a command (RFC 5321 4.2.2); any other refusal of EHLO is about us."""
 
 
 def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
@@ -154,18 +161,17 @@ def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
                 yield identifier, f"{oddity.value} in {_last(reply)}"
         if exchange.stage is Stage.BANNER and reply.code not in {220, 421, 450, 521, 554}:
             yield "greeting", f"greeting {_quote(reply.lines[0] if reply.lines else '')}"
-        if exchange.stage is Stage.EHLO and code_class(reply) is Ended.REFUSED:
+        if exchange.stage is Stage.EHLO and reply.code in _NOT_SUPPORTED:
             yield "ehlo", _last(reply)
         if exchange.stage is Stage.QUIT and exchange.outcome is ExchangeOutcome.REPLY and reply.code != 221:
             yield "quit-reply", _last(reply)
     hung_up = exchange.outcome in {ExchangeOutcome.CLOSED, ExchangeOutcome.RESET}
     if hung_up and exchange.stage not in {Stage.QUIT, Stage.EXTRA}:
-        at = (
-            "before the greeting"
-            if exchange.stage is Stage.BANNER
-            else f"after {exchange.stage.value.upper()}"
-        )
+        at = _HUNG_UP_AT.get(exchange.stage) or f"after {exchange.stage.value.partition('-')[0].upper()}"
         yield "stays-open", f"{exchange.outcome.value} {at}"
+
+
+_HUNG_UP_AT = {Stage.BANNER: "before the greeting", Stage.TLS: "during the TLS handshake"}
 
 
 def _last(reply: Reply) -> str:
@@ -173,4 +179,4 @@ def _last(reply: Reply) -> str:
 
 
 def _quote(text: str) -> str:
-    return text if len(text) <= 120 else text[:117] + "..."
+    return quote(text, MAX_SAW)

@@ -20,6 +20,7 @@ import dns.rdatatype
 from msgspec import Struct
 
 from probe.core.model import DnsOutcome, DnsRecord
+from probe.net.dns_cost import is_costly
 from probe.net.early import PAYLOAD
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ DEFINITE = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN}
 
 _FLAGS = dns.flags.RD | dns.flags.AD
 """AD asks to be told whether the resolver validated, without fetching the signatures (RFC 6840 5.7)."""
-_HEADER = struct.Struct("!HH")
+_HEADER = struct.Struct("!HHH")
 _READABLE = frozenset(
     map(dns.rdatatype.from_text, ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT"))
 )
@@ -85,12 +86,15 @@ def read_response(query: Message, wire: bytes) -> Response | None:
     """Read what a server sent; None when it is no answer to this query. No octets make it raise.
 
     Id and question have to be those of the query (RFC 5452 9.1). Beyond that the message must parse as a
-    whole, or it is malformed: half an answer could make a mail host disappear.
+    whole, or it is malformed: half an answer could make a mail host disappear. So is one that would hold up
+    everything else while it is parsed.
     """
     if len(wire) < _HEADER.size:
         return None
-    number, flags = _HEADER.unpack_from(wire)
+    number, flags, questions = _HEADER.unpack_from(wire)
     if number != query.id or not flags & dns.flags.QR or dns.opcode.from_flags(flags) != dns.opcode.QUERY:
+        return None
+    if questions > 1:  # ours has one; thousands would take their time
         return None
     try:
         if not query.is_response(dns.message.from_wire(wire, question_only=True)):
@@ -99,6 +103,8 @@ def read_response(query: Message, wire: bytes) -> Response | None:
         return None
     if flags & dns.flags.TC:
         return Response(DnsOutcome.ANSWER, "truncated", truncated=True)
+    if is_costly(wire):
+        return Response(DnsOutcome.MALFORMED, f"{len(wire)} octets with more in them than is read")
     try:
         message = dns.message.from_wire(wire, one_rr_per_rrset=True, ignore_trailing=True)
     except dns.exception.DNSException as error:

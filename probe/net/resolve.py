@@ -6,9 +6,9 @@ own socket and so its own source port, connected, so that the kernel drops what 
 
 How the tries are made: the servers in order, `tries` rounds, each try with its own limit inside that of the
 question. EDNS first; a server that answers it with FORMERR, NOTIMP or BADVERS is asked again without, and so
-is one that stayed silent, in the next round. A truncated answer is fetched over TCP from the same server.
-The first definite answer (records, NODATA, NXDOMAIN) ends it. When there is none, the failure that tells
-most is reported: see `_TELLING`. Search domains are never applied.
+is one that stayed silent, in the next round; later questions go to that one last. A truncated answer is
+fetched over TCP from the same server. The first definite answer (records, NODATA, NXDOMAIN) ends it. When
+there is none, the failure that tells most is reported: see `_TELLING`. Search domains are never applied.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from typing import TYPE_CHECKING
 
 from probe.core.model import DnsAnswer, DnsOutcome, DnsTry
+from probe.net.dns_cost import MAX_OCTETS
 from probe.net.dns_message import DEFINITE, Response, make_query, make_question, read_response
 from probe.net.early import connected_udp, numeric
 
@@ -81,6 +82,9 @@ class Resolver:
         self._tries = tries
         self._early = early
         self._plain: set[Server] = set()
+        self._mute: set[Server] = set()
+        """Servers whose last try had no answer. Later questions go to them last: a dead first server costs
+        its try limit once a run, and not at every step from MX to address."""
         self._asked: dict[tuple[str, str], tuple[_Inquiry, asyncio.Task[DnsAnswer]]] = {}
 
     async def ask(self, name: str, rdtype: str) -> DnsAnswer:
@@ -134,7 +138,7 @@ class Resolver:
     async def _go_round(self, inquiry: _Inquiry, question: Question, early: EarlyQuery | None) -> None:
         deadline = inquiry.asked + self._timeout
         silent: set[Server] = set()
-        for server in self._servers * self._tries:
+        for server in sorted(self._servers, key=self._mute.__contains__) * self._tries:
             if inquiry.tries and self._clock() >= deadline:
                 return
             edns = server not in self._plain | silent
@@ -149,6 +153,9 @@ class Resolver:
                 response = await self._try(inquiry, server, query, "tcp", deadline)
             if response.outcome is DnsOutcome.TIMEOUT:
                 silent.add(server)
+                self._mute.add(server)
+            else:
+                self._mute.discard(server)
             inquiry.consider(response)
             if response.outcome in DEFINITE:
                 if not edns:
@@ -270,6 +277,8 @@ async def _over_tcp(query: Message, server: Server, limit: float) -> Response:
             wire = query.to_wire()
             await loop.sock_sendall(sock, len(wire).to_bytes(2) + wire)
             size = int.from_bytes(await _receive(sock, 2))
+            if size > MAX_OCTETS:
+                return Response(DnsOutcome.MALFORMED, f"{size} octets, which no honest answer has")
             wire = await _receive(sock, size)
     if len(wire) < size or not size:
         return Response(DnsOutcome.MALFORMED, f"closed after {len(wire)} of {size} octets")

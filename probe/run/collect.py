@@ -27,11 +27,9 @@ from probe.core.model import (
     HeloSource,
     HostEvidence,
     Options,
-    Purpose,
     Session,
     Skip,
     Stage,
-    TlsMode,
 )
 from probe.core.route import Question, Route, Target, route
 
@@ -76,7 +74,7 @@ class Backends(Struct, frozen=True):
     """What the collection works with: the network, or a replay of it."""
 
     resolver: Resolver
-    call: Callable[[Target, Plan, int], Call]
+    call: Callable[[Target, Plan], Call]
     clock: Callable[[], float]
     turn: Callable[[str], AbstractAsyncContextManager[None]]
 
@@ -100,7 +98,7 @@ class HostProbe:
         async with self._collection.backends.turn(self.target.ip):
             self.started = self._collection.clock()
             while plan is not None and len(self.sessions) < MAX_SESSIONS:
-                self._call = self._collection.backends.call(self.target, plan, self._collection.settings.port)
+                self._call = self._collection.backends.call(self.target, plan)
                 session = await self._call.run()
                 self._call = None
                 self.sessions.append(session)
@@ -276,15 +274,11 @@ class Collection:
         settings, address = self.settings, self.address
         local = f"probe-{self._seed:08x}"
         return Plan(
-            purpose=Purpose.CALLOUT,
             helo=self._helo,
             mail_from=settings.mail_from,
             rcpt=address.mailbox,
-            real_sender=None,
-            test_real=not settings.mail_from,
             random_rcpt=f"{local}@{address.domain}" if settings.catch_all else None,
             tls=settings.tls,
-            offer_tls=settings.tls is not TlsMode.NEVER,
             utf8=AddressForm.UTF8 in address.forms,
             banner_timeout=settings.reply_timeout,
             reply_timeout=settings.reply_timeout,

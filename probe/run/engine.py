@@ -70,11 +70,11 @@ class Engine:
             early=early,
         )
 
-        def call(target: Target, plan: Plan, port: int) -> Call:
+        def call(target: Target, plan: Plan) -> Call:
             _warm()
             return SmtpCall(
                 target.ip,
-                port,
+                settings.port,
                 plan,
                 connect_timeout=settings.connect_timeout,
                 source=settings.source,
@@ -83,7 +83,7 @@ class Engine:
             )
 
         try:
-            helo = await self._own_name()
+            helo = self._own_name()
             collection = Collection(
                 address, settings, Backends(resolver, call, clock, self._turn), helo=helo, seed=seed
             )
@@ -95,7 +95,7 @@ class Engine:
         finally:
             await resolver.aclose()
 
-    async def _own_name(self) -> str | None:
+    def _own_name(self) -> str | None:
         if not self._asked_name:
             self._asked_name = True
             self._helo = own_name()

@@ -65,14 +65,19 @@ DOES = {MtaOutcome.ACCEPT: "accepts", MtaOutcome.REJECT: "rejects", MtaOutcome.D
 def terms(violation: Violation) -> str:
     """Say which sections a violation breaks and what that costs: `RFC 5321 4.5.5, risky` (not yet safe)."""
     sections = ((5321, violation.section_5321), (2821, violation.section_2821))
-    parts = [f"RFC {rfc} {section}" for rfc, section in sections if section]
+    parts = dict.fromkeys(_section(rfc, section) for rfc, section in sections if section)
     return ", ".join([*parts, SEVERITIES[violation.severity]])
+
+
+def _section(rfc: int, section: str) -> str:
+    """Name the RFC in front of a section of it; what another RFC requires names that itself."""
+    return section if section.startswith("RFC") else f"RFC {rfc} {section}"
 
 
 def brief_violations(report: Report) -> list[str]:
     """Name the violations that cost something, each once: `null-sender (RFC 5321 4.5.5), risky`."""
     named = (
-        f"{each.id} (RFC 5321 {each.section_5321}), {SEVERITIES[each.severity]}"
+        f"{each.id} ({_section(5321, each.section_5321)}), {SEVERITIES[each.severity]}"
         if each.section_5321
         else f"{each.id} ({terms(each)})"
         for each in report.violations

@@ -53,8 +53,6 @@ def plan(
     helo: str | None = "probe.example.com",
     mail_from: str = "",
     rcpt: str = SENDER,
-    real_sender: str | None = None,
-    test_real: bool = True,
     random_rcpt: str | None = None,
     tls: TlsMode = TlsMode.AUTO,
     offer_tls: bool = True,
@@ -65,8 +63,6 @@ def plan(
         helo=helo,
         mail_from=mail_from,
         rcpt=rcpt,
-        real_sender=real_sender,
-        test_real=test_real,
         random_rcpt=random_rcpt,
         tls=tls,
         offer_tls=offer_tls,
@@ -417,12 +413,7 @@ def test_recipient_refused_in_open_words() -> None:
     assert p.stages()[-3:] == [Stage.RSET, Stage.MAIL_REAL, Stage.QUIT]
 
 
-def test_chosen_real_sender() -> None:
-    greeted(plan(real_sender="check@example.com")).peer("501 no").sends("MAIL FROM:<check@example.com>")
-
-
-def test_no_second_try_when_not_wanted_or_not_null() -> None:
-    greeted(plan(test_real=False)).peer("550 no").sends("QUIT")
+def test_no_second_try_when_the_sender_was_not_null() -> None:
     p = play(plan(mail_from="a@example.com")).peer("220 hi").sends("EHLO probe.example.com").peer("250 mx")
     p.sends("MAIL FROM:<a@example.com>").peer("550 no").sends("QUIT")
 
@@ -704,7 +695,6 @@ PLANS = st.builds(
     plan,
     purpose=st.sampled_from(Purpose),
     mail_from=st.sampled_from(["", "a@example.com"]),
-    test_real=st.booleans(),
     random_rcpt=st.sampled_from([None, RANDOM]),
     tls=st.sampled_from(TlsMode),
     offer_tls=st.booleans(),

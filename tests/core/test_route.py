@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from probe.core.route import (
     RouteState,
     route,
 )
-from probe.core.scope import may_be_connected_to, read_ip, scope_of
+from probe.core.scope import may_be_connected_to, read_ip, scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -407,7 +408,7 @@ def test_an_address_literal_needs_no_dns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ip", "scope"),
+    ("ip", "kind"),
     [
         ("0.0.0.0", "unspecified"),
         ("0.1.2.3", "reserved"),
@@ -447,8 +448,8 @@ def test_an_address_literal_needs_no_dns() -> None:
         ("ff05::1", "multicast"),
     ],
 )
-def test_scopes(ip: str, scope: str) -> None:
-    assert scope_of(ip).value == scope
+def test_scopes(ip: str, kind: str) -> None:
+    assert scope(ip_address(ip)).value == kind
 
 
 @given(st.ip_addresses())
@@ -456,7 +457,7 @@ def test_what_is_public_agrees_with_the_standard_library(ip: object) -> None:
     text = str(ip)
     parsed = read_ip(text)
     assert parsed is not None
-    if parsed.version == 4 and scope_of(text) is Scope.PUBLIC:
+    if parsed.version == 4 and scope(parsed) is Scope.PUBLIC:
         assert parsed.is_global
         assert may_be_connected_to(parsed)
 

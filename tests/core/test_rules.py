@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Step, Us
-from probe.core.model import About, Cause
+from probe.core import phrases
+from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Sender, Step
+from probe.core.model import About, Cause, Reply, Stage, TlsMode
+from probe.core.phrasebook import BASIC, ENHANCED, TABLE
 from probe.core.reasons import CAUSES, REASONS, WORST_FIRST
 from probe.core.rules import HOST_RULES, Rule, decide
 
@@ -30,7 +33,8 @@ COLUMNS: dict[str, tuple[object, ...]] = {
     "real": tuple(Real),
     "step": tuple(Step),
     "codes": tuple(Codes),
-    "us": tuple(Us),
+    "sender": tuple(Sender),
+    "tls": tuple(TlsMode),
 }
 
 
@@ -38,7 +42,7 @@ def rows_of(rule: Rule) -> Iterator[Facts]:
     """Give every combination of the columns that this rule matches."""
     allowed = [getattr(rule, name) or values for name, values in COLUMNS.items()]
     for values in product(*allowed):
-        yield Facts(*values)
+        yield Facts(**dict(zip(COLUMNS, values, strict=True)))
 
 
 def row(**columns: object) -> Facts:
@@ -50,7 +54,8 @@ def row(**columns: object) -> Facts:
         "real": Real.UNTESTED,
         "step": Step.IN_STEP,
         "codes": Codes.ONE_CLASS,
-        "us": Us.NULL_SENDER,
+        "sender": Sender.NULL,
+        "tls": TlsMode.AUTO,
     }
     return Facts(**(base | columns))  # type: ignore[arg-type]  # the columns are checked by the callers' names
 
@@ -70,13 +75,35 @@ def test_every_combination_is_decided(facts: Facts) -> None:
     assert fired[-1] == "no-rule"
 
 
+STAGES = {
+    Got.BANNER: Stage.BANNER,
+    Got.HELO: Stage.EHLO,
+    Got.TLS: Stage.STARTTLS,
+    Got.MAIL: Stage.MAIL,
+    Got.RCPT: Stage.RCPT,
+}
+
+
+@cache
+def readings() -> set[tuple[Got, About]]:
+    """Read every example of the phrase book, and every code that it knows, at every stage."""
+    texts = [row.example for row in TABLE]
+    texts += [f"{code} x" for code in (*BASIC, 450, 521, 556)] + [f"550 5.{detail} x" for detail in ENHANCED]
+    replies = [Reply(int(text[:3]), (text,), (), 0.0, 0.0) for text in texts]
+    return {(got, phrases.read(reply, stage).about) for got, stage in STAGES.items() for reply in replies}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in HOST_RULES if rule.about], ids=lambda rule: rule.id)
+def test_what_a_rule_wants_to_read_can_be_read_there(rule: Rule) -> None:
+    """No rule waits for words that the reading of replies never gives at its stage."""
+    wanted = set(product(rule.got or STAGES, rule.about or ()))
+    assert wanted <= readings()
+
+
 def test_the_last_rule_is_inconclusive_and_matches_anything() -> None:
     last = HOST_RULES[-1]
     assert REASONS[last.reason].cause is Cause.INCONCLUSIVE
-    assert all(
-        getattr(last, column) is None
-        for column in ("got", "ended", "about", "grip", "real", "step", "codes", "us")
-    )
+    assert all(getattr(last, column) is None for column in COLUMNS)
 
 
 def test_ids_are_unique() -> None:
@@ -148,7 +175,7 @@ def test_before_rcpt_no_words_make_the_mailbox_missing(got: Got, about: About) -
             "mail-null-refused-real-accepted",
             "mail-refused-unread",
         ),
-        (row(about=About.TLS, us=Us.TLS_OFF), "tls-needed-but-off", "tls-required-by-peer"),
+        (row(about=About.TLS, tls=TlsMode.NEVER), "tls-needed-but-off", "tls-required-by-peer"),
     ],
 )
 def test_order_decides_where_two_rules_match(facts: Facts, wins: str, also: str) -> None:

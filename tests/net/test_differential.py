@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SENDER = "administrator@customer.example.com"
 COMMANDS = {
     Stage.EHLO: "EHLO probe.example.com",
-    Stage.MAIL: "MAIL FROM:<>",
+    Stage.MAIL: "MAIL FROM:<check@example.net>",
     Stage.RCPT: f"RCPT TO:<{SENDER}>",
     Stage.QUIT: "QUIT",
 }
@@ -50,7 +50,7 @@ async def our_reading(port: int) -> Read:
         rcpt=SENDER,
         helo="probe.example.com",
         tls=TlsMode.NEVER,
-        test_real=False,
+        mail_from="check@example.net",  # a refused null sender would be tried again as another
         banner_timeout=5,
         reply_timeout=5,
         quit_timeout=1,

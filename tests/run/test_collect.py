@@ -134,7 +134,7 @@ class World:
     async def _collect(self, settings: Settings, interrupt_after: float | None) -> Evidence:
         loop = asyncio.get_running_loop()
 
-        def call(target: Target, _plan: Plan, _port: int) -> FakeCall:
+        def call(target: Target, _plan: Plan) -> FakeCall:
             self.called[target.ip] = loop.time()
             return FakeCall(self.hosts[target.ip], settings.connect_timeout)
 
