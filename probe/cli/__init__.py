@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -120,12 +121,25 @@ def _unknown(word: str) -> str:
     return f"{shown} is no address (it has no @) and no command; {mend}"
 
 
+def _interrupted_early(_signal: int, _frame: object) -> None:
+    complain("interrupted")
+    os._exit(EXIT_INTERRUPTED)
+
+
+def interrupt_gently() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, or cancel what asyncio runs; see `console`."""
+    if signal.getsignal(signal.SIGINT) is _interrupted_early:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def console() -> None:
     """Entry point of the console script."""
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:
             # The caller closed it (`>&-`): the exit code is wanted, and no socket may take its number.
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # it stays open
+    # While modules are loaded a KeyboardInterrupt may come out of any of them, or be lost in a C extension.
+    signal.signal(signal.SIGINT, _interrupted_early)
     gc.disable()  # what is loaded stays; going through it again and again costs a tenth of the start
     code = main(sys.argv[1:])
     # Straight out. Taking all modules apart takes longer than many a look-up, and nothing in them needs it:

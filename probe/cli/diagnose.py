@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 
-from probe.cli import COMMANDS, EXIT_INTERRUPTED, EXIT_USAGE, UsageError, complain, report_bug
+from probe.cli import (
+    COMMANDS,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    UsageError,
+    complain,
+    interrupt_gently,
+    report_bug,
+)
 from probe.cli.options import diagnosis
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
@@ -28,7 +37,9 @@ FAST_ABOVE = 20
 
 def diagnose(argv: list[str]) -> int:
     """Probe every address of the command line, print the reports, give the exit code of the worst."""
-    args = diagnosis().parse_intermixed_args(argv)  # options may stand between the addresses
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = diagnosis().parse_intermixed_args(argv[:end])  # options may stand between the addresses
+    args.addresses += argv[end + 1 :]
     if not args.addresses:
         raise UsageError("no address given; try: probe-sender user@example.com, or probe-sender --help")
     started = time.monotonic()
@@ -65,6 +76,8 @@ def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int
     gc.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory(len(addresses))) as runner:
+            runner.get_loop()
+            interrupt_gently()  # from here on there is something that can end in good order
             runner.run(run.run(addresses))
     finally:
         if saver is not None:
@@ -182,6 +195,14 @@ def _check_ours(source: str) -> None:
         ) from None
 
 
+def _load_all() -> None:
+    """Load what a report needs before many sockets are open: a file to import is a descriptor, too."""
+    from importlib import import_module
+
+    for name in ("probe.net.wire", "probe.core.classify", "probe.codec", "probe.show.text"):
+        import_module(name)
+
+
 class _Run:
     """The probes of one command line: at most `AT_ONCE` at a time, printed in the order given."""
 
@@ -221,18 +242,23 @@ class _Run:
                     early=self._early,
                 )
 
-        def status() -> str:
-            done = sum(task.done() for task in tasks)
-            return f"{done} of {len(tasks)} done, {engine.status()}" if len(tasks) > 1 else engine.status()
+        waiting = deque((address, asyncio.create_task(one(address))) for address in addresses)
+        total = len(waiting)
+        if total > 1:
+            _load_all()
 
-        tasks = [asyncio.create_task(one(address)) for address in addresses]
+        def status() -> str:
+            done = total - sum(not task.done() for _, task in waiting)
+            return f"{done} of {total} done, {engine.status()}" if total > 1 else engine.status()
+
         printer = Printer(self._args, several=len(self._args.addresses) > 1, machine=self._args.save == "-")
         progress = Progress(status) if wanted(self._args) else None
-        for address, task in zip(addresses, tasks, strict=True):
+        while waiting and not (printer.unread and self._saver is None):  # else nobody wants the rest
+            address, task = waiting[0]
+            evidence = None
             try:
-                evidence = await self._result(task, tasks)
+                evidence = await self._result(task, [other for _, other in waiting])
             except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
-                evidence = None
                 if progress is not None:
                     progress.clear()
                 self.codes.append(report_bug(bug, f"{ascii(address.mailbox)[1:-1]}: "))
@@ -240,8 +266,7 @@ class _Run:
                 progress.clear()
             if evidence is not None:
                 self._finish(evidence, printer)
-            if printer.unread and self._saver is None:
-                break  # nobody wants the rest; the loop cancels it when it is closed
+            waiting.popleft()  # and with it the evidence: of many addresses not all can be kept
         if progress is not None:
             progress.stop()
 

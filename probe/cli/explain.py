@@ -39,7 +39,7 @@ def explain(argv: list[str]) -> int:
         return _judge_again(what, args)
     if "/" in what or what.endswith((".json", ".jsonl")):
         raise UsageError(f"{ascii(what)[:200]}: there is no such file; give one made with --save or --json")
-    return _explain_word(what)
+    return _explain_word(what, args)
 
 
 def _judge_again(name: str, args: Namespace) -> int:
@@ -84,27 +84,56 @@ def _is_word(what: str) -> bool:
     return what.lower() in REASONS or what.lower() in set(Cause)
 
 
-def _explain_word(word: str) -> int:
+def _explain_word(word: str, args: Namespace) -> int:
+    from probe.core.reasons import REASONS
+
+    if args.quiet or args.format not in {"text", "json", "jsonl"}:
+        raise UsageError("a word is explained as text or with --json; leave the other output options away")
+    known = word.lower()
+    if known not in REASONS and known not in set(Cause):
+        import difflib
+
+        near = difflib.get_close_matches(known, [*REASONS, *Cause], 1)
+        mend = f"did you mean {near[0]}?" if near else "`probe-sender explain` lists the words"
+        raise UsageError(f"{ascii(word)[:80]} is no file, no cause and no reason; {mend}")
+    if args.format == "text":
+        say(_reason(REASONS[known]) if known in REASONS else _cause(Cause(known)))
+        return 0
+    import json
+
+    say(json.dumps(_entry(known), ensure_ascii=True) + "\n")
+    return 0
+
+
+def _entry(word: str) -> dict[str, object]:
+    """Give a cause or reason as JSON."""
     from probe.core.reasons import CAUSES, REASONS
 
-    known = word.lower()
-    if known in REASONS:
-        say(f"{_reason(REASONS[known])}\n")
-        return 0
-    if known in set(Cause):
-        cause = Cause(known)
-        code, means = CAUSES[cause]
-        lines = [f"{cause} (exit code {code})", "", *_wrapped(f"  {means}", 2), "", "Reasons:"]
-        for row in REASONS.values():
-            if row.cause is cause:
-                lines += _wrapped(f"  {row.word:30}  {row.means.format_map(GENERAL)}", 34)
-        say("\n".join([*lines, ""]))
-        return 0
-    import difflib
+    if word not in REASONS:
+        code, means = CAUSES[Cause(word)]
+        words = [row.word for row in REASONS.values() if row.cause == word]
+        return {"cause": word, "exit": code, "means": means, "reasons": words}
+    row = REASONS[word]
+    return {
+        "reason": word,
+        "cause": row.cause,
+        "exit": CAUSES[row.cause][0],
+        "means": row.means.format_map(GENERAL),
+        "side": row.side,
+        "reference": row.ref,
+        "next_steps": [{"who": who, "do": what.format_map(GENERAL)} for who, what in row.steps],
+    }
 
-    near = difflib.get_close_matches(known, [*REASONS, *Cause], 1)
-    mend = f"did you mean {near[0]}?" if near else "`probe-sender explain` lists the words"
-    raise UsageError(f"{ascii(word)[:80]} is no file, no cause and no reason; {mend}")
+
+def _cause(cause: Cause) -> str:
+    from probe.core.reasons import CAUSES, REASONS
+
+    code, means = CAUSES[cause]
+    lines = [f"{cause} (exit code {code})", "", *_wrapped(f"  {means}", 2), "", "Reasons:"]
+    for row in REASONS.values():
+        if row.cause is cause:
+            lines += _wrapped(f"  {row.word:30}  {row.means.format_map(GENERAL)}", 34)
+    return "\n".join([*lines, ""])
 
 
 GENERAL = {
@@ -118,6 +147,7 @@ GENERAL = {
     "mail_from": "our sender",
     "errno": "the error",
     "seconds": "some",
+    "awaited": "the answer",
     "reply": "the reply",
 }
 """What stands for the values of a case where a reason is explained without one."""
@@ -141,7 +171,7 @@ def _reason(row: ReasonRow) -> str:
     ]
     for number, (who, what) in enumerate(row.steps, 1):
         lines += _wrapped(f"  {number}. {WHO[who]}: {what.format_map(GENERAL)}", 5)
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def _wrapped(line: str, indent: int) -> list[str]:

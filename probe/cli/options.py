@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from probe.cli import UsageError
+from probe.cli import UsageError, say
 from probe.version import __version__
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
@@ -65,6 +65,10 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(ascii(self._about(found["option"], found["what"]))[1:-1][:300])
         raise UsageError(f"{ascii(message)[1:-1][:200]}; see {self.prog} --help")
 
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002  # all of it is result
+        """Print help and version like every other result; the versions of argparse differ on a full disk."""
+        say(message)
+
     def _unknown(self, word: str) -> str:
         shown = ascii(word)[:60]
         if not word.startswith("-"):
@@ -72,7 +76,9 @@ class Parser(argparse.ArgumentParser):
         import difflib
 
         known = [name for action in self._actions for name in action.option_strings]
-        near = difflib.get_close_matches(word.partition("=")[0], known, 1)
+        name = word.partition("=")[0]
+        begun = [option for option in known if len(name) > 2 and option.startswith(name)]
+        near = begun[:1] or difflib.get_close_matches(name, known, 1)
         mend = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
         return f"unknown option {shown}; {mend}"
 

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.model import NextStep
+from probe.core.model import Cause, MtaOutcome, NextStep, Who
+from probe.core.reasons import EXEMPT
 from probe.core.sentences import fill
 
 if TYPE_CHECKING:
+    from probe.core.model import Mta
     from probe.core.reasons import ReasonRow
 
 
-def next_steps(row: ReasonRow, fields: dict[str, str]) -> tuple[NextStep, ...]:
-    """Give the steps in the order they should be taken."""
-    return tuple(NextStep(who, fill(what, fields)) for who, what in row.steps)
+def next_steps(row: ReasonRow, fields: dict[str, str], mta: Mta | None) -> tuple[NextStep, ...]:
+    """Give the steps in the order they should be taken.
+
+    A sender that exists may be refused all the same: Exim takes another mail host's 5xx as final, and gives up
+    after four silent ones. Then "it works from here" would not help, and the steps say what would.
+    """
+    steps = row.steps
+    if row.cause is Cause.SENDER_EXISTS and mta is not None and mta.exim.outcome is not MtaOutcome.ACCEPT:
+        steps = (_MEND_THE_OTHERS, EXEMPT)
+    return tuple(NextStep(who, fill(what, fields)) for who, what in steps)
+
+
+_MEND_THE_OTHERS = (
+    Who.THEIR_ADMIN,
+    (
+        "Mend the mail hosts of {domain} that do not accept as {host} does, or take them out of its MX records: Exim"
+        " stops at the first refusal, at what it cannot read, and after four silent ones."
+    ),
+)

@@ -43,6 +43,7 @@ def judge(evidence: Evidence) -> Report:
     verdict = fold(judged, way, evidence)
     row = REASONS[verdict.reason]
     accepts_all = catch_all(evidence)
+    servers = mta.predict(evidence, way, tuple((item.host, item.facts, item.grounds) for item in judged))
     return Report(
         schema=REPORT_SCHEMA,
         address=evidence.address.given,
@@ -52,8 +53,8 @@ def judge(evidence: Evidence) -> Report:
         side=row.side,
         summary=verdict.says,
         because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
-        next_steps=advice.next_steps(row, _values_of(verdict.decisive, evidence)),
-        mta=mta.predict(evidence, way, tuple((item.host, item.facts, item.grounds) for item in judged)),
+        next_steps=advice.next_steps(row, _values_of(verdict.decisive, evidence), servers),
+        mta=servers,
         catch_all=accepts_all,
         hosts=tuple(_host_report(item) for item in judged),
         timing=_timing(evidence),

@@ -109,17 +109,24 @@ class Conversation:
         if self.finished:
             self._tape.dropped += len(data)
             return ()
-        kept = self._tape.received(data, now, secure=self._secure)
-        for start in range(0, len(kept), SLICE):
-            for reply in self._reader.feed(kept[start : start + SLICE], now):
+        for start in range(0, len(data), SLICE):
+            piece = data[start : start + SLICE]
+            kept = self._tape.received(piece, now, secure=self._secure)
+            for reply in self._reader.feed(kept, now):
                 self._take(reply)
-            if self._reader.overflowed:
-                return self._flooded("one reply without end", now)
-            if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
-                return self._flooded("replies without end that nobody asked for", now)
-        if len(kept) < len(data):
-            return self._flooded("more than a conversation can need", now)
+            why = self._excess(whole=len(kept) == len(piece))
+            if why is not None:
+                self._tape.dropped += max(0, len(data) - start - SLICE)
+                return self._flooded(why, now)
         return self._proceed(now)
+
+    def _excess(self, *, whole: bool) -> str | None:
+        """Say which limit the peer has passed, if any; `whole`: the tape took all of its bytes."""
+        if self._reader.overflowed:
+            return "one reply without end"
+        if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
+            return "replies without end that nobody asked for"
+        return None if whole else "more than a conversation can need"
 
     def closed(self, now: float, *, reset: bool, detail: str | None = None) -> tuple[Action, ...]:
         """Take the end of the connection by the peer: FIN, or RST with `reset`; `detail` is an errno name."""

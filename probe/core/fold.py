@@ -174,7 +174,7 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
     if accepting or missing:
         return _definite(accepting, missing, tried)
     if stopped(evidence) and (len(tried) < len(_asked(judged)) or not tried):
-        return _unfinished(evidence, tried)
+        return _unfinished(evidence, tried or tuple(item for item in judged if item.host.sessions))
     telling = [item for item in tried if item.rule.reason not in _HOST_WIDE]
     if telling:
         best = max(telling, key=lambda item: (item.rule.reason not in _OURS, depth(item.facts)))
@@ -223,16 +223,16 @@ def stopped(evidence: Evidence) -> bool:
     return evidence.cut_short or evidence.interrupted
 
 
-def _unfinished(evidence: Evidence, tried: tuple[Judged, ...]) -> Verdict:
+def _unfinished(evidence: Evidence, known: tuple[Judged, ...]) -> Verdict:
     reason = "run.interrupted" if evidence.interrupted else "run.cut-short"
-    known = f" So far: {tried[0].says}" if tried else ""
+    so_far = f" So far: {known[0].says}" if known else ""
     says = (
         f"The probe of {evidence.address.mailbox} was interrupted after {seconds_text(evidence.ended)} s."
         if evidence.interrupted
         else f"The limit of {seconds_text(evidence.options.timeout)} s ended the probe of"
         f" {evidence.address.mailbox} before it was done."
     )
-    return Verdict(reason.replace(".", "-"), reason, Confidence.UNCERTAIN, says + known, None)
+    return Verdict(reason.replace(".", "-"), reason, Confidence.UNCERTAIN, says + so_far, None)
 
 
 def _rests_on(item: Judged) -> Verdict:

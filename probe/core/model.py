@@ -267,7 +267,10 @@ class Address(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """The settings that shaped what was observed. Times in seconds."""
+    """The settings that shaped what was observed. Times in seconds.
+
+    `helo` is null where this host has no name, and each connection gave the address literal of its own end.
+    """
 
     timeout: float
     connect_timeout: float
@@ -276,7 +279,7 @@ class Options(Struct, frozen=True):
     dns_timeout: float
     stagger: float
     port: int
-    helo: str
+    helo: str | None
     helo_source: HeloSource
     mail_from: str
     families: tuple[int, ...]

@@ -29,7 +29,7 @@ def _row(word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str
     return ReasonRow(word, cause, side, means, steps, ref)
 
 
-_EXEMPT = (
+EXEMPT = (
     OUR_ADMIN,
     (
         "If the mail is wanted meanwhile, exempt the relay (the IP after H= in your log, not {ip}) from verification,"
@@ -78,7 +78,7 @@ _EXISTS = [
         Side.THEIRS,
         "The mailbox exists and is over its quota. Exim counts the 552 as a failed verification all the same.",
         (SENDER, "Make room in the mailbox {mailbox}; until then bounces and callouts to it are refused."),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.3 (552, 452), RFC 3463 X.2.2",
     ),
 ]
@@ -186,7 +186,7 @@ _CANNOT_TELL = [
                 " is not."
             ),
         ),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.3 (550 says mailbox or policy)",
     ),
     _row(
@@ -213,7 +213,7 @@ _CANNOT_TELL = [
         Side.THEIRS,
         "The address was answered with a code that means neither yes nor no here.",
         (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.1, 4.3.2",
     ),
     _row(
@@ -249,7 +249,7 @@ _CANNOT_TELL = [
                 " they refuse the null sender."
             ),
         ),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.5.5, RFC 1123 5.2.9",
     ),
     _row(
@@ -258,7 +258,7 @@ _CANNOT_TELL = [
         Side.THEIRS,
         "MAIL was answered with a code that means neither yes nor no here.",
         (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.1, 4.3.2",
     ),
     _row(
@@ -403,7 +403,7 @@ _TEMPORARY = [
         Side.THEIRS,
         "The mail host greets with a 4xx: not now.",
         _WAIT,
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 3.1, 4.3.2 (421)",
     ),
     _row(
@@ -412,7 +412,7 @@ _TEMPORARY = [
         Side.THEIRS,
         "EHLO and HELO were answered with a 4xx: not now.",
         _WAIT,
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.1",
     ),
     _row(
@@ -421,7 +421,7 @@ _TEMPORARY = [
         Side.THEIRS,
         "MAIL was answered with a 4xx: not now. Exim logs only NULL here.",
         _WAIT,
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.1",
     ),
     _row(
@@ -430,7 +430,7 @@ _TEMPORARY = [
         Side.THEIRS,
         "The address was answered with a 4xx: not now.",
         _WAIT,
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.2.1",
     ),
     _row(
@@ -472,15 +472,15 @@ _FIREWALL = [
         Cause.FIREWALL_TIMEOUT,
         Side.PATH,
         "No connection and no refusal: typically a firewall drops the packets.",
-        _EXEMPT,
-        (
-            OUR_ADMIN,
-            "Try other mail hosts on port {port} from here: if none answers, your own network or provider blocks it.",
-        ),
         (
             THEIR_ADMIN,
             "Let TCP port {port} of {ip} in from {local_ip}.",
         ),
+        (
+            OUR_ADMIN,
+            "Try other mail hosts on port {port} from here: if none answers, your own network or provider blocks it.",
+        ),
+        EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3",
     ),
     _row(
@@ -503,7 +503,7 @@ _FIREWALL = [
                 " do not wait longer."
             ),
         ),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 4.5.3.2.1",
     ),
     *(
@@ -523,7 +523,7 @@ _FIREWALL = [
                 THEIR_ADMIN,
                 "Answer within 30 s; see whether the mail host waits for a DNS or directory look-up.",
             ),
-            _EXEMPT,
+            EXEMPT,
             ref="RFC 5321 4.5.3.2",
         )
         for stage, what in _STAGES.items()
@@ -538,7 +538,7 @@ _UNREACHABLE = [
         side,
         means,
         *steps,
-        _EXEMPT,
+        EXEMPT,
         ref=ref,
     )
     for word, side, means, steps, ref in (
@@ -585,7 +585,7 @@ _BROKEN = [
         Side.THEIRS,
         means.format(what="the greeting was due" if stage == "banner" else f"{what} was to be answered"),
         (THEIR_ADMIN, mend),
-        _EXEMPT,
+        EXEMPT,
         ref=ref,
     )
     for stage, what in _STAGES.items()
@@ -632,7 +632,7 @@ _NONCOMPLIANT = [
             THEIR_ADMIN,
             "Let the mail server listen on port {port} of {ip}, or point the MX at the host where it runs.",
         ),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 3.1, 4.2",
     ),
     *(
@@ -642,7 +642,7 @@ _NONCOMPLIANT = [
             Side.THEIRS,
             f"The reply code to {what} is none that SMTP knows at this point.",
             (THEIR_ADMIN, "Greet with 220, and answer EHLO or HELO with 250."),
-            _EXEMPT,
+            EXEMPT,
             ref="RFC 5321 4.2.1, 4.3.2",
         )
         for stage, what in (("banner", "the connection"), ("helo", "our greeting"))
@@ -659,7 +659,7 @@ _NONCOMPLIANT = [
                     "Accept MAIL FROM:<> for {mailbox}: bounces and callouts use it, and refusing it does not stop spam."
                 ),
             ),
-            _EXEMPT,
+            EXEMPT,
             (
                 SENDER,
                 "If the address is signed with BATV or the like, an unsigned callout to it is refused on purpose.",
@@ -677,7 +677,7 @@ _NONCOMPLIANT = [
         Side.THEIRS,
         "The mail host refuses mail without TLS, and TLS could not be had; a public mail host must not require it.",
         (THEIR_ADMIN, "Accept mail without STARTTLS on a public mail host, or offer a STARTTLS that works."),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 3207 4",
     ),
     _row(
@@ -712,7 +712,7 @@ _POLICY = [
             "refused",
             False,
             "The mail host refuses us, whoever the sender is: {what} was refused by policy.",
-            (_SAME_PLACE, _ASK_UNBLOCK, _EXEMPT),
+            (_SAME_PLACE, _ASK_UNBLOCK, EXEMPT),
             "RFC 5321 7.9, 3.1",
         ),
         (
@@ -725,7 +725,7 @@ _POLICY = [
                     "Look up {local_ip} in the list that the reply names, and ask for its removal there.",
                 ),
                 _SAME_PLACE,
-                _EXEMPT,
+                EXEMPT,
             ),
             "RFC 5321 7.9, RFC 5782 2",
         ),
@@ -739,7 +739,7 @@ _POLICY = [
                     "Give {local_ip} a PTR record whose name resolves back to it, and use that name as HELO.",
                 ),
                 _SAME_PLACE,
-                _EXEMPT,
+                EXEMPT,
             ),
             "RFC 5321 4.1.4, RFC 1912 2.1",
         ),
@@ -755,7 +755,7 @@ _POLICY = [
                         " helo_data in Exim, smtp_helo_name in Postfix."
                     ),
                 ),
-                _EXEMPT,
+                EXEMPT,
             ),
             "RFC 5321 4.1.1.1, 4.1.4",
         ),
@@ -768,7 +768,7 @@ _POLICY = [
                     THEIR_ADMIN,
                     "Take mail for your own domain without authentication on a host that an MX record names.",
                 ),
-                _EXEMPT,
+                EXEMPT,
             ),
             "RFC 4954 6 (530)",
         ),
@@ -784,7 +784,7 @@ _POLICY = [
                         " sent from here."
                     ),
                 ),
-                _EXEMPT,
+                EXEMPT,
             ),
             "RFC 5321 7.9, RFC 7208 8.4",
         ),
@@ -799,7 +799,7 @@ _RATE = [
         Side.THEIRS,
         f"The mail host limits how often we may ask; {what} was put off for it.",
         (SUPPORT, "Wait an hour before the next probe, and probe less often."),
-        _EXEMPT,
+        EXEMPT,
         ref="RFC 5321 3.8, 4.2.1",
     )
     for stage, what in _STAGES.items()

@@ -23,8 +23,8 @@ REPLY_LIMIT = 65536
 """Octets of one reply, line ends included. Large EHLO replies have about one KiB; Exim gives up near four."""
 LINE_LIMIT = 512
 """Octets of one reply line with its CRLF (RFC 5321 4.5.3.1.5); a longer one is read and noted."""
-LINES_LIMIT = 1000
-"""Lines of one reply: as text objects, ten thousand short ones take ten times the memory of their octets."""
+LINES_LIMIT = 250
+"""Lines of one reply: as text objects, thousands of short ones take ten times the memory of their octets."""
 MASK_LEAST = 8
 """So many asterisks, and more than half of the text, are the work of a firewall that rewrites banners."""
 

@@ -668,7 +668,7 @@ def _plain() -> Iterable[Rule]:
         "cut-short",
         "run.cut-short",
         UNCERTAIN,
-        "The run ended before {host} [{ip}] had answered.",
+        "The run ended {seconds} s into the wait for {awaited} of {host} [{ip}].",
         ended=_set(Ended.CUT_SHORT, Ended.UNTESTED),
     )
     yield Rule(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from probe.core.model import Origin, Stage
+
 if TYPE_CHECKING:
     from probe.core.facts import Grounds
     from probe.core.model import Evidence, HostEvidence
@@ -23,21 +25,39 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
     return {
         "mailbox": address.mailbox,
         "domain": address.domain,
-        "host": host.name if host else address.domain,
+        "host": _name(host) if host else address.domain,
         "ip": host.ip if host else "the mail host",
         "port": str(host.port if host else options.port),
         "seconds": seconds_text(grounds.seconds if grounds else 0.0),
         "reply": said or "nothing",
         "errno": (grounds.detail if grounds else None) or said or "no detail",
+        "awaited": _AWAITED.get(grounds.stage or Stage.CONNECT, "the answer")
+        if grounds
+        else "the connection",
         "local_ip": local_ip,
-        "helo": options.helo,
+        "helo": options.helo or f"[{local_ip}]",
         "mail_from": options.mail_from,
     }
 
 
+_AWAITED = {
+    Stage.CONNECT: "the connection",
+    Stage.BANNER: "the greeting",
+    Stage.EHLO: "the answer to EHLO",
+    Stage.HELO: "the answer to HELO",
+    Stage.MAIL: "the answer to MAIL",
+    Stage.RCPT: "the answer to RCPT",
+}
+
+
+def _name(host: HostEvidence) -> str:
+    """Name a host; one that is known by its address only is named by the address beside it."""
+    return "The mail host" if host.origin is Origin.LITERAL else host.name
+
+
 def fill(sentence: str, fields: dict[str, str]) -> str:
     """Put the fields into a sentence of ours. Braces inside a field stay what they are."""
-    return sentence.format_map(fields)
+    return sentence.format_map(fields).replace(" The mail host [", " the mail host [")
 
 
 def quote(text: str, limit: int = MAX_QUOTE) -> str:

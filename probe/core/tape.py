@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from probe.core.model import Direction, Tape
 
-BYTES_KEPT = 262144
-"""Peer bytes of one session that are kept. A callout has about two KiB; a flood shows long before."""
+BYTES_KEPT = 98304
+"""Peer bytes of one session that are kept: the largest reply that is read, and half as much again. A callout
+has about two KiB; a flood shows long before."""
 ENTRIES_APART = 400
 """Entries after which bytes of one direction always share one. A normal session has about twenty."""
 GAP = 0.05

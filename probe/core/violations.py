@@ -155,7 +155,9 @@ _NOT_SUPPORTED = frozenset({500, 501, 502, 503, 504})
 
 def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
     reply = exchange.reply
-    if reply is not None:
+    if (
+        reply is not None and exchange.outcome is not ExchangeOutcome.CUT_SHORT
+    ):  # what we cut off is no fault of theirs
         for oddity, identifier in _ODDITIES:
             if oddity in reply.oddities:
                 yield identifier, f"{oddity.value} in {_last(reply)}"

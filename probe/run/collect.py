@@ -95,7 +95,9 @@ class HostProbe:
 
     async def _run(self) -> None:
         plan: Plan | None = self._collection.plan()
+        self._collection.hold_clock()
         async with self._collection.backends.turn(self.target.ip):
+            self._collection.resume_clock()
             self.started = self._collection.clock()
             while plan is not None and len(self.sessions) < MAX_SESSIONS:
                 self._call = self._collection.backends.call(self.target, plan)
@@ -149,11 +151,14 @@ class Collection:
         self._first_target: float | None = None
         self._interrupted = False
         self._cut_short = False
+        self._limit: asyncio.Timeout | None = None
+        self._left = 0.0
+        self._queued = 0
 
     async def run(self, began: str) -> Evidence:
         """Collect until it is enough. Being cancelled ends it early, and the evidence says so."""
         try:
-            async with asyncio.timeout(max(0.0, self.settings.timeout - self.clock())):
+            async with asyncio.timeout(max(0.0, self.settings.timeout - self.clock())) as self._limit:
                 await self._work()
         except TimeoutError:
             self._cut_short = True
@@ -167,6 +172,19 @@ class Collection:
             await self._stop(tuple(self._probes.values()))
         self._answers = list(self.backends.resolver.answers())
         return self._evidence(began)
+
+    def hold_clock(self) -> None:
+        """Stop the overall limit while a host waits for its turn: that is our own queue, and not the peer."""
+        self._queued += 1
+        if self._queued == 1 and self._limit is not None and (ends := self._limit.when()) is not None:
+            self._left = ends - asyncio.get_running_loop().time()
+            self._limit.reschedule(None)
+
+    def resume_clock(self) -> None:
+        """Let the overall limit run on once nobody waits for a turn."""
+        self._queued -= 1
+        if self._queued == 0 and self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
 
     async def _work(self) -> None:
         while True:
@@ -296,7 +314,7 @@ class Collection:
             dns_timeout=settings.dns_timeout,
             stagger=settings.stagger,
             port=settings.port,
-            helo=self._helo or "",
+            helo=self._helo,
             helo_source=source,
             mail_from=settings.mail_from,
             families=settings.families,

@@ -87,7 +87,13 @@ def inline(text: str, *, width: int | None = None) -> str:
     parts = []
     for plain, run in groupby(enumerate(words), key=_is_prose):
         shown = " ".join(word for _, word in run)
-        parts.append(shown if plain else _span(shown))
+        if not plain:
+            # What ends a clause stays outside, or an address would be copied with its colon.
+            end = len(shown.rstrip(".,;:"))
+            if end == 0 or _LIST_NUMBER.fullmatch(shown):
+                end = len(shown)
+            shown = _span(shown[:end]) + shown[end:]
+        parts.append(shown)
     return " ".join(parts)
 
 

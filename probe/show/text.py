@@ -37,7 +37,7 @@ _LABEL = 12
 """Columns of the longest label and the space after it."""
 _SENTENCE = 1000
 """Characters of one sentence that are shown, so that no quoted reply scrolls the verdict away."""
-_STEPS = 2
+_STEPS = 3
 """Next steps of the short form: who has taken them asks again."""
 _UNIT = re.compile(r"(?<=[0-9]) (?=(?:s|ms|h)\b)")
 _GLUE = "\xa0"

@@ -98,7 +98,8 @@ def sessions(evidence: Evidence, *, width: int) -> list[tuple[str, list[str]]]:
     talks: list[tuple[str, list[str]]] = []
     for host in evidence.hosts:
         if host.skipped is not None:
-            talks.append((f"{_place(host)}, not asked: {SKIPS[host.skipped]}", []))
+            what = "given up" if host.sessions else "not asked"
+            talks.append((f"{_place(host)}, {what}: {SKIPS[host.skipped]}", []))
         talks.extend((f"{_place(host)}, {item.purpose}", _talk(item, width)) for item in host.sessions)
     return talks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["a\r\nRCPT@example.com"], ["U+000D"]),
     # Options.
     (["--jsn", ADDRESS], ["unknown option '--jsn'", "did you mean --json?"]),
+    (["--conn", "3", ADDRESS], ["unknown option '--conn'", "did you mean --connect-timeout?"]),
+    (["explain", "temporary", "--format", "csv"], ["text or with --json"]),
+    (["explain", "temporary", "-q"], ["text or with --json"]),
+    (["--", "-v"], ["'-v'", "@"]),
     (["-x", ADDRESS], ["unknown option '-x'", "probe-sender --help"]),
     (["--json=1", ADDRESS], ["--json", "takes no value"]),
     (["--helo"], ["--helo", "needs a value", "--helo NAME"]),
@@ -160,3 +165,18 @@ def test_no_arguments_make_the_parser_fail_otherwise(argv: list[str]) -> None:
     except UsageError as error:
         said = str(error)
     assert said.isprintable()
+
+
+def test_two_hyphens_end_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    # The second is an address that looks like an option; the resolver at port 9 does not exist.
+    code = main(["-q", "--timeout", "2", "--dns-server", "127.0.0.1:9", "--", "-x@b.example", "-v@b.example"])
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 9
+    assert [line.partition("\t")[0] for line in lines] == ["-x@b.example", "-v@b.example"]
+
+
+@pytest.mark.parametrize(("word", "key"), [("rcpt.greylisted", "reason"), ("temporary", "cause")])
+def test_a_word_is_explained_as_json_too(word: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word, "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry[key], entry["exit"]) == (word, 4)

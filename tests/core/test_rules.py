@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIELDS = {
-    "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "local_ip", "helo", "mail_from",
+    "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "awaited", "local_ip", "helo", "mail_from",
 }  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def chain(whole_chain: Chain) -> Chain:
 def test_all_eight_addresses_are_silent(chain: Chain) -> None:
     ended = _probe_eight(chain, silent=_eight_addresses())
     assert _outcome(ended) == TIMEOUT
-    assert ended.seconds < 12
+    assert ended.seconds < 20  # benchmarks.deadhosts holds the goal; here a busy machine must not fail
 
 
 def test_seven_of_eight_addresses_are_silent(chain: Chain) -> None:
@@ -112,7 +112,7 @@ def test_seven_of_eight_addresses_are_silent(chain: Chain) -> None:
     assert [host["ip"] for host in ended.report["hosts"]] == addresses
     causes = [(host["cause"], host["reason"]) for host in ended.report["hosts"]]
     assert causes == [TIMEOUT[:2]] * 7 + [ACCEPTED[:2]]
-    assert ended.seconds < 3
+    assert ended.seconds < 6  # benchmarks.deadhosts holds the goal; here a busy machine must not fail
 
 
 def test_open_path(chain: Chain) -> None:
