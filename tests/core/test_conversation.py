@@ -31,9 +31,8 @@ from probe.core.model import (
     Tls,
     TlsMode,
 )
+from probe.core.reply import REPLY_LIMIT
 from probe.core.script import COMMANDS, Script
-from probe.core.reply import REPLY_LIMIT
-from probe.core.reply import REPLY_LIMIT
 from probe.core.tape import BYTES_KEPT, ENTRIES_APART
 
 if TYPE_CHECKING:
