@@ -90,7 +90,7 @@ def test_what_keeps_a_lab_from_starting_is_told_to_its_user() -> None:
     with pytest.raises(ValueError, match="nonsense"), LabThread(Lab(ZONE, {}, {"*": "nonsense"})):
         pass
     with (
-        pytest.raises(OSError, match="annot assign|could not bind"),
+        pytest.raises(OSError, match=r"annot assign|could not bind"),
         LabThread(Lab(ZONE, {"192.0.2.99": "*good"})),
     ):
         pass
