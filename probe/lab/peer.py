@@ -229,7 +229,7 @@ class _Connection(asyncio.Protocol):
 
     async def _flood(self, data: bytes) -> None:
         burst = data * (1 + 4096 // len(data))
-        while not self._gone:
+        while not (self._gone or self._transport.is_closing()):
             self._transport.write(burst)
             await self._writable.wait()
             # A client that reads as fast as this writes must not keep the loop from serving the others.
