@@ -188,6 +188,8 @@ class _Connection(asyncio.Protocol):
     def _send(self, data: bytes) -> None:
         # Greeted first: the client may answer as soon as the bytes are out.
         self._greeted = True
+        if self._transport.is_closing():
+            raise _Gone
         self._transport.write(data)
 
     async def _command(self) -> str:
