@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from probe.core.chain import Question, canonical, follow
 from probe.core.model import AddressKind, DnsOutcome, Origin, Scope, Skip
 from probe.core.scope import may_be_connected_to, read_ip, scope
 
@@ -30,18 +31,9 @@ MAX_EXCHANGES = 20
 """Exchanges whose addresses are looked up. Real domains have fewer than ten; hostile ones list thousands."""
 MAX_TARGETS = 32
 """Mail host addresses that are tried at most, and addresses of one family that are read of one host."""
-MAX_CNAMES = 8
-"""Further questions that one CNAME chain may cost; resolvers follow chains themselves, and few do not."""
 
 
 # --- what a route says -------------------------------------------------------------------------------
-
-
-class Question(Struct, frozen=True):
-    """One question to the DNS: a lower-case name without trailing dot, and a record type."""
-
-    name: str
-    type: str
 
 
 class RouteState(StrEnum):
@@ -154,7 +146,7 @@ def route(
         return _literal_route(address, usable)
     known: dict[Question, DnsAnswer] = {}
     for answer in answers:
-        known.setdefault(Question(_canonical(answer.name), answer.type), answer)
+        known.setdefault(Question(canonical(answer.name), answer.type), answer)
     way = _domain_route(address, known, seed, usable)
     implicit = any(target.origin is Origin.IMPLICIT for target in way.targets)
     return _checked(way, known) if implicit or way.state in _ABSENT else way
@@ -175,7 +167,7 @@ def _checked(way: Route, known: Mapping[Question, DnsAnswer]) -> Route:
     """
     if all(answer.soa_minimum is not None for answer in known.values() if answer.outcome in _DENIALS):
         return way
-    root = known.get(Question(_canonical(_ROOT.name), _ROOT.type))
+    root = known.get(Question(canonical(_ROOT.name), _ROOT.type))
     if root is None:
         return replace(way, state=RouteState.ASKING, questions=(*way.questions, _ROOT), targets=())
     if root.outcome is DnsOutcome.ANSWER:
@@ -185,8 +177,8 @@ def _checked(way: Route, known: Mapping[Question, DnsAnswer]) -> Route:
 
 def _domain_route(address: Address, known: Mapping[Question, DnsAnswer], seed: int, usable: _Usable) -> Route:
     families = usable.families
-    domain = _canonical(address.domain)
-    mx = _follow(known, domain, "MX")
+    domain = canonical(address.domain)
+    mx = follow(known, domain, "MX")
     aliased = mx.owner != domain
     if mx.question is not None:
         return Route(RouteState.ASKING, questions=(mx.question,), cname_at_domain=aliased)
@@ -311,7 +303,7 @@ def _look_up(
     for version, rdtype in _TYPES.items():
         if version not in families:
             continue
-        found = _follow(known, name, rdtype)
+        found = follow(known, name, rdtype)
         if found.owner != name:
             cname = found.owner
         if found.question is not None:
@@ -387,7 +379,7 @@ def _exchanges(records: Sequence[DnsRecord], seed: int) -> tuple[MailExchange, .
     best: dict[str, int] = {}
     for record in records:
         if record.preference is not None and record.target is not None:
-            name = _canonical(record.target)
+            name = canonical(record.target)
             best[name] = min(record.preference, best.get(name, record.preference))
     room = MAX_EXCHANGES
     listed: list[MailExchange] = []
@@ -430,58 +422,3 @@ def _draw(seed: int, name: str) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
     return z ^ (z >> 31)
-
-
-# --- names and chains --------------------------------------------------------------------------------
-
-
-class _Found(Struct, frozen=True):
-    """Where a chain of aliases led: to an outcome with the records of its last owner, or to a question.
-
-    While the question is open the outcome is `cut-short`.
-    """
-
-    outcome: DnsOutcome
-    owner: str
-    records: tuple[DnsRecord, ...] = ()
-    question: Question | None = None
-
-
-def _follow(known: Mapping[Question, DnsAnswer], name: str, rdtype: str) -> _Found:
-    """Follow CNAMEs from `name`, through one answer or several, to the records of a type.
-
-    An answer that says ANSWER and holds nothing for the name is malformed. NXDOMAIN and NODATA speak of the
-    end of the chain in their answer (RFC 2308 2.1, RFC 6604 3).
-    """
-    owner = name
-    seen = {name}
-    for _ in range(1 + MAX_CNAMES):
-        question = Question(owner, rdtype)
-        answer = known.get(question)
-        if answer is None:
-            return _Found(DnsOutcome.CUT_SHORT, owner, question=question)
-        wanted: dict[str, list[DnsRecord]] = {}
-        aliases: dict[str, str] = {}
-        for record in answer.records:
-            if record.type == rdtype:
-                wanted.setdefault(_canonical(record.name), []).append(record)
-            elif record.type == "CNAME":
-                aliases.setdefault(_canonical(record.name), _canonical(record.target or record.data))
-        while owner not in wanted and owner in aliases:
-            owner = aliases[owner]
-            if owner in seen:
-                return _Found(DnsOutcome.CNAME_LOOP, owner)
-            seen.add(owner)
-        if answer.outcome is not DnsOutcome.ANSWER:
-            return _Found(answer.outcome, owner)
-        if owner in wanted:
-            return _Found(DnsOutcome.ANSWER, owner, tuple(wanted[owner]))
-        if owner == question.name:
-            return _Found(DnsOutcome.MALFORMED, owner)
-    return _Found(DnsOutcome.CNAME_LOOP, owner)
-
-
-def _canonical(name: str) -> str:
-    """Fold case and drop the root's dot; a dot that is escaped belongs to its label."""
-    folded = name.lower()
-    return folded if folded.endswith("\\.") else folded.removesuffix(".")

@@ -31,12 +31,13 @@ from probe.core.model import (
     Skip,
     Stage,
 )
-from probe.core.route import Question, Route, Target, route
+from probe.core.route import Route, Target, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from probe.core.chain import Question
     from probe.settings import Settings
 
 LOOKUP_GRACE = 1.0

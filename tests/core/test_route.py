@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probe.core.chain import MAX_CNAMES, Question
 from probe.core.model import Address, AddressKind, DnsAnswer, DnsOutcome, DnsRecord, Origin, Scope, Skip
 from probe.core.route import (
-    MAX_CNAMES,
     MAX_EXCHANGES,
     MAX_TARGETS,
     ExchangeKind,
-    Question,
     Route,
     RouteState,
     route,
