@@ -120,9 +120,20 @@ def _addresses(texts: list[str], settings: Settings) -> list[Address]:
             good.append(_address(text, settings.helo))
         except AddressError as error:
             which = f"address {number}: " if len(texts) > 1 else ""
+            if sender := _sender_in_log_line(text):
+                complain(f"{which}this is a log line and no address; the sender in it: probe-sender {sender}")
+                continue
             mend = f"; a command goes first: probe-sender {text} ..." if text in COMMANDS else ""
             complain(f"{which}{error}{mend}")
     return good
+
+
+def _sender_in_log_line(text: str) -> str | None:
+    """Find the sender that a pasted line of an Exim or Postfix log names, to say it as the mend."""
+    import re
+
+    found = re.search(r"(?:sender verify (?:defer|fail) for |\bF=|\bfrom=)<([!-;=?-~]{1,320})>", text[:10000])
+    return found[1] if found and "@" in found[1] else None
 
 
 def _address(text: str, helo: str | None) -> Address:

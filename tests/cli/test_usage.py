@@ -32,6 +32,14 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["-v", "explain", ADDRESS, "--dns-server=x"], ["--dns-server"]),
     (["<>"], ["null sender", "needs no verification"]),
     ([""], ["null sender"]),
+    (
+        ["H=r.example [192.0.2.59]:36752 sender verify defer for <a@d.example>: timed out"],
+        ["this is a log line", "probe-sender a@d.example"],
+    ),
+    (
+        ["H=r.example F=<a@d.example> temporarily rejected RCPT <b@e.example>: no"],
+        ["probe-sender a@d.example"],
+    ),
     (["a@b"], ["'b' is not a full domain name"]),
     (["a\r\nRCPT@example.com"], ["U+000D"]),
     # Options.
