@@ -53,12 +53,12 @@ _OBEYED = re.compile(
 """What JSON does not escape by itself and a terminal, an editor or an eye falls for."""
 
 
-def encode(document: Evidence | Report) -> bytes:
+def encode(document: msgspec.Struct) -> bytes:
     """Write a document as one line of UTF-8, without its line end."""
     return _escape(msgspec.json.encode(document).decode()).encode()
 
 
-def pretty(document: Evidence | Report) -> str:
+def pretty(document: msgspec.Struct) -> str:
     """Write a document for people: the same JSON, indented by two."""
     return _escape(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 

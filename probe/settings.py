@@ -12,9 +12,9 @@ import re
 from msgspec import Struct
 
 from probe.core.address import AddressError, parse
-from probe.core.endpoint import parse_endpoint
+from probe.core.endpoint import SMTP_PORT, parse_endpoint, split_endpoint
 from probe.core.model import TlsMode
-from probe.core.scope import read_ip
+from probe.core.scope import may_be_connected_to, read_ip
 
 # Fixed limits, with their reasons.
 QUIT_TIMEOUT = 1.0
@@ -39,7 +39,11 @@ class SettingsError(ValueError):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the user chose; the defaults are those of `--help`."""
+    """What the user chose; the defaults are those of `--help`.
+
+    `canaries` are mail hosts known to be up, as HOST or HOST:PORT; None stands for the list that comes with
+    the program, an empty one for none.
+    """
 
     timeout: float = 60.0
     connect_timeout: float = 10.0
@@ -54,6 +58,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     catch_all: bool = False
     all_hosts: bool = False
     allow_private: bool = False
+    trace: bool = True
+    fast: bool = False
+    canaries: tuple[str, ...] | None = None
     seed: int | None = None
 
     quit_timeout: float = QUIT_TIMEOUT
@@ -84,6 +91,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             self._check_source(self.source)
         for server in self.dns_servers:
             parse_server(server)
+        for canary in self.canaries or ():
+            parse_canary(canary)
 
     def _check_source(self, source: str) -> None:
         ip = read_ip(source)
@@ -133,3 +142,28 @@ def parse_server(text: str) -> tuple[str, int]:
             " such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"
         )
     return endpoint
+
+
+def _is_host_name(text: str) -> bool:
+    # No top-level domain is a number (RFC 3696 2): such a name is a mistyped address.
+    return (
+        len(text) <= 255 and bool(_NAME.fullmatch(text)) and not text.rstrip(".").rsplit(".", 1)[-1].isdigit()
+    )
+
+
+def parse_canary(text: str, port: int = SMTP_PORT) -> tuple[str, int]:
+    """Read the name or IP of a mail host and its port (`port` when it is not given), or refuse with the mend."""
+    endpoint = split_endpoint(text, port)
+    if endpoint is not None:
+        host, given = endpoint
+        ip = read_ip(host)
+        if ip is not None and not may_be_connected_to(ip):
+            raise SettingsError(
+                f"--canary: {host[:60]!r} is the address of no host; give a mail host known to be up"
+            )
+        if ip is not None or _is_host_name(host):
+            return host.rstrip("."), given
+    raise SettingsError(
+        f"--canary: {text[:60]!r} is no mail host; give HOST or HOST:PORT with a fully qualified name or an IP,"
+        " such as mx.example.com, 192.0.2.25:25 or [2001:db8::25]:25"
+    )

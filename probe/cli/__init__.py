@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 
-COMMANDS = ("demo", "explain", "schema")
+COMMANDS = ("demo", "doctor", "explain", "schema")
 EXIT_USAGE = 2
 EXIT_BUG = 3
 """Nothing can be told, and the fault is ours: the exit code of `inconclusive`."""
@@ -99,6 +99,10 @@ def _dispatch(argv: list[str]) -> int:
         from probe.cli.demo import demo
 
         return demo(argv[1:])
+    if first == "doctor":
+        from probe.cli.doctor import doctor
+
+        return doctor(argv[1:])
     if first and first[0] not in "-<\"'" and "@" not in first:
         raise UsageError(_unknown(first))
     from probe.cli.diagnose import diagnose

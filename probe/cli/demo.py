@@ -53,13 +53,14 @@ def demo(argv: list[str]) -> int:
 async def _tell(story: Story) -> Report:
     async with story.lab() as lab:
         settings = Settings(
-            connect_timeout=3.0,
+            connect_timeout=4.0,
             reply_timeout=3.0,
             port=lab.port,
             helo="mail.example.net",
             families=(4,),
             dns_servers=(f"127.0.0.1:{lab.dns_port}",),
             allow_private=True,
+            canaries=(),
         )
         evidence = await Engine(settings).collect(parse(story.address), seed=SEED)
     return judge(evidence)

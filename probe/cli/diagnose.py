@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from probe.cli.saving import Saver
     from probe.core.model import Address, Evidence
     from probe.net.early import EarlyQuery
+    from probe.run.engine import Engine
     from probe.settings import Settings
 
 AT_ONCE = 8
@@ -170,29 +171,32 @@ def _settings(args: Namespace) -> Settings:
             helo=args.helo,
             mail_from=mail_from,
             port=args.port,
-            families=args.family or _families(args.source),
+            families=args.family or families_of(args.source),
             source=args.source,
             dns_servers=tuple(args.dns_server),
             tls=TlsMode(args.tls),
             catch_all=args.catch_all,
             all_hosts=args.all_hosts,
             allow_private=args.allow_private,
+            trace=args.trace,
+            fast=args.fast,
+            canaries=None if args.canaries is None else tuple(args.canaries),
         )
     except SettingsError as error:
         raise UsageError(str(error)) from None
     if settings.source is not None:
-        _check_ours(settings.source)
+        check_ours(settings.source)
     return settings
 
 
-def _families(source: str | None) -> tuple[int, ...]:
+def families_of(source: str | None) -> tuple[int, ...]:
     """Give the address families that can be used: from one address only its own."""
     if source is None:
         return (4, 6)
     return (6,) if ":" in source else (4,)
 
 
-def _check_ours(source: str) -> None:
+def check_ours(source: str) -> None:
     """Refuse a --source that no interface of this host has, before every connection fails for it."""
     import socket
 
@@ -235,13 +239,19 @@ class _Run:
 
     async def run(self, addresses: list[Address]) -> None:
         """Probe them all; an interrupt ends every probe early, and what is known is printed."""
+        from contextlib import aclosing
+
+        from probe.run.engine import Engine
+
+        async with aclosing(Engine(self._settings)) as engine:
+            await self._probe(engine, addresses)
+
+    async def _probe(self, engine: Engine, addresses: list[Address]) -> None:
         import asyncio
 
         from probe.cli.output import Printer
         from probe.cli.progress import Progress, wanted
-        from probe.run.engine import Engine
 
-        engine = Engine(self._settings)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(address: Address) -> Evidence:

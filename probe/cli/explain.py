@@ -149,6 +149,9 @@ GENERAL = {
     "seconds": "some",
     "awaited": "the answer",
     "reply": "the reply",
+    "refuser": "the router that rejects",
+    "refuser_at": "the hop that answers",
+    "loop": "the routers in the loop",
 }
 """What stands for the values of a case where a reason is explained without one."""
 

@@ -31,6 +31,8 @@ examples:
       keep the evidence; `probe-sender explain e.json` judges it again
   probe-sender explain rcpt.greylisted
       what a word of a report means
+  probe-sender doctor
+      is it us? our name server, our name, our address, our way out on port 25
   probe-sender demo
       every cause on loopback, without a network
 
@@ -181,6 +183,7 @@ def diagnosis() -> Parser:
         prog="probe-sender",
         usage="probe-sender [options] ADDRESS [ADDRESS ...]\n"
         "       probe-sender explain FILE|-|WORD\n"
+        "       probe-sender doctor [options]\n"
         "       probe-sender demo | schema",
         description="Why would a sender-verify callout to this address fail? A firewall time-out,\n"
         "RFC 2821 non-compliance, a genuinely missing sender, or one of the honest\n"
@@ -216,34 +219,31 @@ def diagnosis() -> Parser:
         help="for the greeting and for each reply (default 30, as Exim's callout)",
     )
     who = parser.add_argument_group("who we are")
-    who.add_argument(
-        "--helo",
-        metavar="NAME",
-        help="name for EHLO (default: this host's fully qualified name, else its address literal)",
-    )
+    _our_options(who)
     who.add_argument(
         "--mail-from",
         default="<>",
         metavar="ADDR",
         help="envelope sender of the probe (default <>, as a callout sends)",
     )
-    who.add_argument("--source", metavar="IP", help="connect from this local address")
     where = parser.add_argument_group("where to ask")
     where.add_argument(
         "--port", type=port, default=25, metavar="N", help="port of the mail hosts (default 25)"
     )
-    family = where.add_mutually_exclusive_group()
-    family.add_argument("-4", dest="family", action="store_const", const=(4,), help="IPv4 only")
-    family.add_argument("-6", dest="family", action="store_const", const=(6,), help="IPv6 only")
-    where.add_argument(
-        "--dns-server",
-        action="append",
-        default=[],
-        metavar="IP[:PORT]",
-        help="ask this resolver (repeatable; default: the system's)",
-    )
+    _network_options(where)
     where.add_argument(
         "--allow-private", action="store_true", help="also connect to addresses that are not public"
+    )
+    failed = parser.add_argument_group("when a connection fails")
+    _canary_options(failed)
+    failed.add_argument(
+        "--no-trace",
+        dest="trace",
+        action="store_false",
+        help="do not look for the place on the path where it fails",
+    )
+    failed.add_argument(
+        "--fast", action="store_true", help='say "filtered" after 2.1 s instead of 3.4 s, on less evidence'
     )
     how = parser.add_argument_group("how much to ask")
     how.add_argument(
@@ -266,6 +266,76 @@ def diagnosis() -> Parser:
         metavar="FILE",
         help="write the evidence to FILE; - for standard output, instead of the report",
     )
+    return parser
+
+
+def _our_options(group: argparse._ActionsContainer) -> None:
+    """Add what we call ourselves and where we come from."""
+    group.add_argument(
+        "--helo",
+        metavar="NAME",
+        help="name for EHLO (default: this host's fully qualified name, else its address literal)",
+    )
+    group.add_argument("--source", metavar="IP", help="connect from this local address")
+
+
+def _network_options(group: argparse._ActionsContainer) -> None:
+    """Add the address family and the name servers."""
+    family = group.add_mutually_exclusive_group()
+    family.add_argument("-4", dest="family", action="store_const", const=(4,), help="IPv4 only")
+    family.add_argument("-6", dest="family", action="store_const", const=(6,), help="IPv6 only")
+    group.add_argument(
+        "--dns-server",
+        action="append",
+        default=[],
+        metavar="IP[:PORT]",
+        help="ask this resolver (repeatable; default: the system's)",
+    )
+
+
+def _canary_options(group: argparse._ActionsContainer) -> None:
+    """Add which mail host known to be up may be called; None is the list that comes with the program."""
+    canary = group.add_mutually_exclusive_group()
+    canary.add_argument(
+        "--canary",
+        dest="canaries",
+        action="append",
+        metavar="HOST[:PORT]",
+        help="a mail host known to be up, to call once as a check on our own network"
+        " (repeatable, the first that resolves is called; default: one of a list of large ones)",
+    )
+    canary.add_argument(
+        "--no-canary", dest="canaries", action="store_const", const=(), help="call no such host"
+    )
+
+
+def doctor() -> Parser:
+    """Give the parser of `doctor`."""
+    parser = Parser(
+        prog="probe-sender doctor",
+        usage="probe-sender doctor [options]",
+        description="Is it us? Examine our name servers, our HELO name, our address and its PTR record,"
+        " whether port 25 is open to the outside (one connection to a large mail host for each address"
+        " family), what this system can tell about a network, and the clock."
+        " Exit code 0 when nothing of ours is wrong, 3 when something is.",
+        formatter_class=_Page,
+        allow_abbrev=False,
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--json", action="store_const", const="json", default="text", dest="format", help="as JSON"
+    )
+    color_option(output)
+    parser.add_argument(
+        "--timeout", type=seconds, default=15.0, metavar="S", help="overall limit in seconds (default 15)"
+    )
+    _our_options(parser.add_argument_group("who we are"))
+    where = parser.add_argument_group("where to ask")
+    _network_options(where)
+    where.add_argument(
+        "--port", type=port, default=25, metavar="N", help="port that has to be open (default 25)"
+    )
+    _canary_options(where)
     return parser
 
 

@@ -83,11 +83,11 @@ class Printer:
             if self._count:
                 yield "\n"
             yield render(
-                report, verbose=self._args.verbose, color=wants_color(self._args.color), width=_width()
+                report, verbose=self._args.verbose, color=wants_color(self._args.color), width=width()
             )
 
 
-def _width() -> int:
+def width() -> int:
     """Columns of the terminal, between 60 and 100; 80 when it is none."""
     if not sys.stdout.isatty():
         return 80

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.core import advice, mta, violations
+from probe.core import advice, mta, picture, violations
 from probe.core.facts import Codes, Ended, Got, Step, catch_all
 from probe.core.fold import Judged, Verdict, fold, judge_host, stopped
 from probe.core.model import (
@@ -13,12 +13,16 @@ from probe.core.model import (
     Evidence,
     HeloSource,
     HostReport,
+    Oddity,
     Purpose,
     Reason,
     Report,
+    Stage,
     Timing,
     Tool,
 )
+from probe.core.network import Nearer
+from probe.core.network_rules import NETWORK_RULES
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, route
 from probe.core.rules import RULES_VERSION
@@ -50,7 +54,7 @@ def judge(evidence: Evidence) -> Report:
         cause=row.cause,
         reason=verdict.reason,
         confidence=verdict.confidence,
-        side=row.side,
+        side=verdict.side,
         summary=verdict.says,
         because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
         next_steps=advice.next_steps(row, _values_of(verdict.decisive, evidence), servers),
@@ -119,6 +123,10 @@ def _pointers(item: Judged) -> tuple[str, ...]:
         found = [f"{base}/{grounds.session}/exchanges/{grounds.exchange}"]
     if grounds.real_session is not None and grounds.real_exchange is not None:
         found.append(f"{base}/{grounds.real_session}/exchanges/{grounds.real_exchange}")
+    if item.host.path is not None and item.rule.id in NETWORK_RULES:
+        found.append(f"/hosts/{item.index}/path")
+    if item.rule.us is not None:
+        found.append("/canary")
     return tuple(found)
 
 
@@ -142,6 +150,7 @@ def _host_report(item: Judged) -> HostReport:
         reply=" ".join(reply.lines)[:MAX_QUOTE] if reply else None,
         reading=grounds.reading,
         transcript_ok=item.facts.step is not Step.OUT_OF_STEP and item.facts.codes is not Codes.CONTRADICT,
+        network=picture.draw(item.host, grounds.path),
     )
 
 
@@ -164,9 +173,34 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         notes.append(
             f"Exim asks {where} first, takes its refusal as final and never gets to the host that accepts."
         )
+    if any(_inspected(item) for item in judged):
+        notes.append(
+            "The greeting is masked with asterisks: a firewall with SMTP inspection ('fixup') rewrites the dialogue"
+            " and hides what it does not know, such as EHLO."
+        )
+    notes.extend(
+        f"Port {item.host.port} of {item.host.name} is answered at hop {item.grounds.path.refuser_hop}, just before the"
+        f" machine that answers UDP: a gateway or load balancer of theirs, or a proxy at their door."
+        for item in judged
+        if item.facts.nearer is Nearer.AT_ITS_DOOR
+    )
+    if any("icmp-errors" in item.host.path.lacking for item in judged if item.host.path is not None):
+        notes.append(
+            "This system does not report ICMP errors to unprivileged programs, so the place of a filter is not known."
+        )
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")
     return tuple(notes)
+
+
+def _inspected(item: Judged) -> bool:
+    exchanges = (exchange for session in item.host.sessions for exchange in session.exchanges)
+    return any(
+        exchange.stage is Stage.BANNER
+        and exchange.reply is not None
+        and Oddity.MASKED in exchange.reply.oddities
+        for exchange in exchanges
+    )
 
 
 def _refused_before(item: Judged | None, judged: tuple[Judged, ...]) -> Judged | None:

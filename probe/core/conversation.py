@@ -1,9 +1,10 @@
 """The callout, sans-io: events in, actions out, exchanges and tape recorded.
 
-A driver tells what happened (`connected`, `received`, `closed`, `timed_out`, `tls_done`, `interrupted`), each
-with its time, and carries out the actions that come back, in order. `deadline` says until when to wait for
-the next event. The conversation ends with exactly one `Close`; events after it change nothing. What is said,
-and what follows which answer, stands in `script`; here is when it is said, and which answer is whose.
+A driver tells what happened (`connected`, `received`, `closed`, `timed_out`, `given_up`, `tls_done`,
+`interrupted`), each with its time, and carries out the actions that come back, in order. `deadline` says until
+when to wait for the next event. The conversation ends with exactly one `Close`; events after it change nothing.
+What is said, and what follows which answer, stands in `script`; here is when it is said, and which answer is
+whose.
 
 Replies are paired with commands by order alone, so one reply too many shifts all that follow, and a refusal
 can pass for an acceptance. Three things guard against it. Whatever complete reply is already there when a
@@ -29,7 +30,7 @@ from probe.core.script import Script
 from probe.core.tape import Recorder
 
 if TYPE_CHECKING:
-    from probe.core.model import Connect, Reply
+    from probe.core.model import Connect, Reply, TcpInfo
 
 __all__ = ["Close", "Conversation", "Plan", "Send", "StartTls", "follow_up", "in_step"]
 
@@ -148,6 +149,14 @@ class Conversation:
             self._note("time-out", now)  # otherwise QUIT was answered, and the peer keeps the connection open
         return self._break_off(ExchangeOutcome.TIMEOUT, now)
 
+    def given_up(self, now: float, why: str) -> tuple[Action, ...]:
+        """Stop waiting before the deadline: the driver has seen that no answer can come, and says why."""
+        if self.finished:
+            return ()
+        if self.awaiting is not None or self._next is not None:
+            self._note("given up", now, why)
+        return self._break_off(ExchangeOutcome.TIMEOUT, now, why)
+
     def tls_done(self, tls: Tls) -> tuple[Action, ...]:
         """Take the end of the handshake that `StartTls` began."""
         if self.awaiting is not Stage.TLS:
@@ -180,8 +189,13 @@ class Conversation:
         self._record(Stage.QUIT, self._command, now, now, ExchangeOutcome.CUT_SHORT)
         return (farewell, *end)
 
-    def session(self, connect: Connect, now: float) -> Session:
-        """Return what is recorded; what is still going on at `now` counts as cut short."""
+    def session(
+        self, connect: Connect, now: float, *, tcp: TcpInfo | None = None, soft_error: str | None = None
+    ) -> Session:
+        """Return what is recorded; what is still going on at `now` counts as cut short.
+
+        `tcp` and `soft_error` are the driver's to see.
+        """
         exchanges = tuple(self._exchanges)
         if self.awaiting is not None:
             cut = Exchange(self.awaiting, self._command, self._sent, now, ExchangeOutcome.CUT_SHORT)
@@ -195,6 +209,8 @@ class Conversation:
             tls=self._tls,
             tape=self._tape.entries(),
             dropped=self._tape.dropped,
+            tcp=tcp,
+            soft_error=soft_error,
         )
 
     # --- pairing and pacing ------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from probe.core import phrases
+from probe.core import network, phrases
 from probe.core.conversation import in_step
 from probe.core.model import (
     About,
@@ -33,6 +33,7 @@ from probe.core.model import (
     Stage,
     TlsMode,
 )
+from probe.core.network import After, Elsewhere, Nearer, Path, Ports, Refuser, Silence, Us
 from probe.core.reply import codes_of, keywords
 from probe.core.scope import read_ip
 
@@ -124,7 +125,10 @@ class Sender(StrEnum):
 
 
 class Facts(Struct, frozen=True):
-    """One row: how it went, what we had chosen, and what more was seen. `about` is None without a refusal."""
+    """One row: how it went, what we had chosen, and what more was seen. `about` is None without a refusal.
+
+    The columns from `silence` on are what the packets showed; see `network.py`.
+    """
 
     got: Got
     ended: Ended
@@ -135,12 +139,19 @@ class Facts(Struct, frozen=True):
     real: Real = Real.UNTESTED
     step: Step = Step.UNTESTED
     codes: Codes = Codes.UNTESTED
+    silence: Silence = Silence.UNTESTED
+    refuser: Refuser = Refuser.UNTESTED
+    ports: Ports = Ports.UNTESTED
+    us: Us = Us.UNTESTED
+    after: After = After.UNTESTED
+    nearer: Nearer = Nearer.UNTESTED
 
 
 class Grounds(Struct, frozen=True, kw_only=True):
     """Where a row was read: indexes into the host's sessions and exchanges, and the decisive reading.
 
-    `seconds` is how long the decisive step took; `detail` an errno name, or what the TLS library said.
+    `seconds` is how long the decisive step took; `detail` an errno name, or what the TLS library said; `path`
+    holds the hops and addresses that the packets showed.
     """
 
     session: int | None = None
@@ -153,6 +164,7 @@ class Grounds(Struct, frozen=True, kw_only=True):
     real_session: int | None = None
     real_exchange: int | None = None
     detail: str | None = None
+    path: Path = Path()
 
 
 SILENT_AFTER = 1.0
@@ -199,13 +211,22 @@ def depth(facts: Facts) -> int:
     return _DEPTH.index(facts.got)
 
 
-def host_facts(host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
-    """Read one host address into its row. Total: any evidence gives a row."""
+ALONE = Elsewhere()
+"""Nothing is known of other mail hosts."""
+_BESIDE = frozenset({Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS})
+"""Sessions that answer a question about another one: a mail server does not hold them."""
+
+
+def host_facts(host: HostEvidence, options: Options, elsewhere: Elsewhere = ALONE) -> tuple[Facts, Grounds]:
+    """Read one host address into its row. Total: any evidence gives a row.
+
+    `elsewhere` is what other mail hosts showed; without it the row says nothing about our own network.
+    """
     best: tuple[Facts, Grounds] | None = None
     for index, session in enumerate(host.sessions):
-        if session.purpose is Purpose.REAL_SENDER:
+        if session.purpose in _BESIDE:
             continue
-        row = _session_row(index, session, host, options)
+        row = _session_row(index, session, host, options, elsewhere)
         if best is None or depth(row[0]) >= depth(best[0]):
             best = row
     return best or (Facts(Got.NOTHING, Ended.UNTESTED, _sender(options), options.tls), Grounds())
@@ -215,8 +236,11 @@ def _sender(options: Options) -> Sender:
     return Sender.REAL if options.mail_from else Sender.NULL
 
 
-def _session_row(index: int, session: Session, host: HostEvidence, options: Options) -> tuple[Facts, Grounds]:
+def _session_row(
+    index: int, session: Session, host: HostEvidence, options: Options, elsewhere: Elsewhere
+) -> tuple[Facts, Grounds]:
     connect = session.connect
+    path = network.read(host, session, elsewhere)
     main = [(n, e) for n, e in enumerate(session.exchanges) if e.stage in _GOT]
     if connect.outcome is not ConnectOutcome.CONNECTED or not main:
         seconds = connect.ended - connect.started
@@ -226,12 +250,23 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
         # A refused SYN gives ECONNREFUSED. ECONNRESET means that the connection stood and was reset at once,
         # before we could look; a moment later it would have been seen as a reset instead of the greeting.
         got = Got.BANNER if ended is Ended.RESET else Got.CONNECT
-        return Facts(got, ended, _sender(options), options.tls), Grounds(
+        facts = Facts(
+            got,
+            ended,
+            _sender(options),
+            options.tls,
+            silence=path.silence,
+            refuser=path.refuser,
+            ports=path.ports,
+            us=path.us,
+        )
+        return facts, Grounds(
             session=index,
             stage=Stage.CONNECT,
             connect=connect,
             seconds=seconds,
             detail=connect.errno_name,
+            path=path,
         )
 
     number, last = main[-1]
@@ -248,6 +283,8 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
         real=real,
         step=_step(session),
         codes=_codes(last.reply),
+        after=path.after,
+        nearer=path.nearer,
     )
     grounds = Grounds(
         session=index,
@@ -260,6 +297,7 @@ def _session_row(index: int, session: Session, host: HostEvidence, options: Opti
         real_session=where[0],
         real_exchange=where[1],
         detail=last.detail,
+        path=path,
     )
     return facts, grounds
 

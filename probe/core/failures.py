@@ -1,16 +1,24 @@
-"""errno and TLS error words -> one closed word each: tables.
+"""errno, ICMP errors and TLS error words -> one closed word each: tables.
 
 Numbers are those of the system that runs us; the meanings are those of Linux, whose kernel turns ICMP into
 errno (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c `tab_unreach`). Two meanings of one number are told
 apart by when it came: what `connect()` returns at once was found out on this host, what comes a round trip
 later was said by somebody else. Over loopback "at once" is also when a peer answers.
+
+The ICMP error itself, where the system shows it, says more than the errno made of it: EHOSTUNREACH stands for
+"administratively prohibited" (IPv4 only), for a routing loop and for a host that is down. Who sent it is for
+others to look at: one from our own address is a firewall or a neighbour table of ours.
 """
 
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
-from probe.core.model import ConnectOutcome
+from probe.core.model import Answer, ConnectOutcome, NoticeOrigin
+
+if TYPE_CHECKING:
+    from probe.core.model import Notice
 
 # Whoever says it, and whenever, these mean the same.
 _ALWAYS: dict[int, ConnectOutcome] = {
@@ -46,6 +54,77 @@ def connect_outcome(number: int, *, at_once: bool) -> ConnectOutcome:
     if number in _ALWAYS:
         return _ALWAYS[number]
     return (_HERE if at_once else _THERE).get(number, ConnectOutcome.LOCAL)
+
+
+# Destination unreachable: type 3 of RFC 792, with the codes of RFC 1122 3.2.2.1 (6 to 12) and RFC 1812 5.2.7.1
+# (13 to 15). Fragmentation needed (4) is no answer to a packet as small as a SYN.
+_UNREACHABLE: dict[int, Answer] = {
+    0: Answer.NET_UNREACHABLE,
+    1: Answer.HOST_UNREACHABLE,
+    2: Answer.PROHIBITED,  # protocol unreachable: every host has TCP, so it is shut off there
+    3: Answer.PORT_UNREACHABLE,
+    5: Answer.HOST_UNREACHABLE,  # source route failed
+    6: Answer.NET_UNREACHABLE,  # network unknown
+    7: Answer.HOST_UNREACHABLE,  # host unknown
+    8: Answer.HOST_UNREACHABLE,  # source host isolated
+    9: Answer.PROHIBITED,  # network administratively prohibited
+    10: Answer.PROHIBITED,  # host administratively prohibited
+    11: Answer.NET_UNREACHABLE,  # for this type of service
+    12: Answer.HOST_UNREACHABLE,  # for this type of service
+    13: Answer.PROHIBITED,  # communication administratively prohibited
+    14: Answer.PROHIBITED,  # host precedence violation
+    15: Answer.PROHIBITED,  # precedence cut-off in effect
+}
+
+# The same in IPv6: type 1 of RFC 4443 3.1, with the codes of RFC 6550 (7) and RFC 8883 (8).
+_UNREACHABLE6: dict[int, Answer] = {
+    0: Answer.NET_UNREACHABLE,  # no route to destination
+    1: Answer.PROHIBITED,  # communication administratively prohibited
+    2: Answer.HOST_UNREACHABLE,  # beyond the scope of our address
+    3: Answer.HOST_UNREACHABLE,  # address unreachable
+    4: Answer.PORT_UNREACHABLE,
+    5: Answer.PROHIBITED,  # our address failed an ingress or egress policy
+    6: Answer.PROHIBITED,  # reject route
+    7: Answer.HOST_UNREACHABLE,  # error in source routing header
+    8: Answer.HOST_UNREACHABLE,  # headers too long
+}
+
+# Types whose code adds nothing here. A router that cannot read our header (parameter problem) forwards nothing.
+_TYPES: dict[tuple[NoticeOrigin, int], Answer] = {
+    (NoticeOrigin.ICMP, 11): Answer.TIME_EXCEEDED,  # RFC 792
+    (NoticeOrigin.ICMP, 12): Answer.HOST_UNREACHABLE,
+    (NoticeOrigin.ICMP6, 3): Answer.TIME_EXCEEDED,  # RFC 4443 3.3
+    (NoticeOrigin.ICMP6, 4): Answer.HOST_UNREACHABLE,  # RFC 4443 3.4
+}
+
+_ATTEMPT: dict[Answer, ConnectOutcome] = {
+    Answer.PORT_UNREACHABLE: ConnectOutcome.REFUSED,
+    Answer.HOST_UNREACHABLE: ConnectOutcome.HOST_UNREACHABLE,
+    Answer.NET_UNREACHABLE: ConnectOutcome.NET_UNREACHABLE,
+    Answer.PROHIBITED: ConnectOutcome.PROHIBITED,
+    Answer.TIME_EXCEEDED: ConnectOutcome.HOST_UNREACHABLE,  # at full hop limit: it went round in circles
+}
+
+
+def icmp_answer(notice: Notice) -> Answer | None:
+    """Return what an ICMP error says of the packet it answers; None for one that says nothing about it.
+
+    Those are errors of this host (`NoticeOrigin.LOCAL`), "packet too big", and types and codes that no RFC has.
+    """
+    if notice.origin is NoticeOrigin.ICMP and notice.type == 3:
+        return _UNREACHABLE.get(notice.code)
+    if notice.origin is NoticeOrigin.ICMP6 and notice.type == 1:
+        return _UNREACHABLE6.get(notice.code)
+    return _TYPES.get((notice.origin, notice.type))
+
+
+def notice_outcome(notices: tuple[Notice, ...]) -> ConnectOutcome | None:
+    """Return how ICMP errors ended a connection attempt: the first that says so decides, None if none does."""
+    for notice in notices:
+        answer = icmp_answer(notice)
+        if answer is not None:
+            return _ATTEMPT[answer]
+    return None
 
 
 def errno_name(number: int | None) -> str | None:

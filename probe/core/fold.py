@@ -15,14 +15,20 @@ The fold lives the domain as a mail server would:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from probe.core.facts import Facts, Got, Grounds, depth, host_facts
-from probe.core.model import Cause, Confidence, DnsOutcome, Evidence, HostEvidence, Options, Skip
+from probe.core.model import Cause, Confidence, DnsOutcome, Evidence, HostEvidence, Options, Side, Skip
+from probe.core.network import elsewhere
 from probe.core.reasons import REASONS, ReasonRow
 from probe.core.route import ExchangeKind, Route, RouteState
-from probe.core.rules import Rule, decide
+from probe.core.rules import decide
 from probe.core.sentences import fill, seconds_text, values
+
+if TYPE_CHECKING:
+    from probe.core.rule import Rule
 
 
 class Judged(Struct, frozen=True):
@@ -42,6 +48,11 @@ class Judged(Struct, frozen=True):
         return REASONS[self.rule.reason]
 
     @property
+    def side(self) -> Side:
+        """Who has to act: the rule may know it better than the reason."""
+        return self.rule.side or self.row.side
+
+    @property
     def tried(self) -> bool:
         """Whether a connection was attempted and not cut short before it told anything."""
         return self.facts.got is not Got.NOTHING and self.rule.reason != "run.cut-short"
@@ -56,6 +67,15 @@ class Verdict(Struct, frozen=True):
     says: str
     decisive: Judged | None
     pointers: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> Side:
+        """Who has to act."""
+        return (
+            self.decisive.side
+            if self.decisive and self.decisive.rule.reason == self.reason
+            else REASONS[self.reason].side
+        )
 
 
 _DOMAIN: dict[RouteState, tuple[str, Confidence, str]] = {
@@ -141,13 +161,22 @@ _UNEXPECTED = (
 _HOST_WIDE = frozenset({"rcpt.domain-not-served", "banner.host-takes-no-mail"})
 """Reasons that speak of one host, and of the domain only when every host agrees."""
 
-_OURS = frozenset({"connect.no-route", "connect.local-error", "evidence.unexpected"})
+_OURS = frozenset(
+    {
+        "connect.no-route",
+        "connect.local-error",
+        "connect.own-firewall",
+        "connect.offline",
+        "connect.intercepted",
+        "evidence.unexpected",
+    }
+)
 """Reasons that say nothing of the peer, so any other outranks them."""
 
 
 def judge_host(index: int, host: HostEvidence, evidence: Evidence) -> Judged:
     """Decide one host address by the table."""
-    facts, grounds = host_facts(host, evidence.options)
+    facts, grounds = host_facts(host, evidence.options, elsewhere(evidence, host))
     rule, fired = decide(facts)
     says = fill(rule.says, values(evidence, host, grounds))
     return Judged(index, host, facts, grounds, rule, fired, says)

@@ -226,6 +226,47 @@ class Purpose(StrEnum):
     CALLOUT = "callout"
     CLEAR = "clear"
     REAL_SENDER = "real-sender"
+    SMALL_SEGMENTS = "small-segments"
+
+
+class Protocol(StrEnum):
+    """What a packet of the path search is made of; `icmp` is an echo request (ping)."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    ICMP = "icmp"
+
+
+class Answer(StrEnum):
+    """What came back to a packet of the path search: from the host itself, or as an ICMP error."""
+
+    CONNECTED = "connected"
+    RESET = "reset"
+    ECHO = "echo"
+    TIME_EXCEEDED = "time-exceeded"
+    PORT_UNREACHABLE = "port-unreachable"
+    HOST_UNREACHABLE = "host-unreachable"
+    NET_UNREACHABLE = "net-unreachable"
+    PROHIBITED = "prohibited"
+    LOCAL = "local-error"
+    SILENT = "silent"
+
+
+class NoticeOrigin(StrEnum):
+    """Who put an entry into the error queue of a socket (`ee_origin` of Linux)."""
+
+    LOCAL = "local"
+    ICMP = "icmp"
+    ICMP6 = "icmp6"
+
+
+class CanaryOutcome(StrEnum):
+    """What a mail host that is known to be up did when we called it. `untested` says nothing about us."""
+
+    ANSWERED = "answered"
+    SILENT = "silent"
+    REFUSED = "refused"
+    UNTESTED = "untested"
 
 
 class TlsMode(StrEnum):
@@ -289,6 +330,8 @@ class Options(Struct, frozen=True):
     all_hosts: bool
     allow_private: bool
     dns_servers: tuple[str, ...]
+    trace: bool = True
+    fast: bool = False
 
 
 class DnsRecord(Struct, frozen=True):
@@ -332,8 +375,51 @@ class DnsAnswer(Struct, frozen=True):
     tries: tuple[DnsTry, ...]
 
 
+class Notice(Struct, frozen=True):
+    """One entry of a socket's error queue: an ICMP error that reached it, with its sender.
+
+    `type` and `code` are those of ICMP (RFC 792) or ICMPv6 (RFC 4443) as `origin` says; `sender` is the
+    address that sent the error (`SO_EE_OFFENDER` of ip(7)), None where the system does not tell, and `ours`
+    whether it is an address of this host.
+    """
+
+    t: float
+    origin: NoticeOrigin
+    type: int
+    code: int
+    sender: str | None
+    ours: bool = False
+
+
+class TcpInfo(Struct, frozen=True):
+    """What the kernel knew of a TCP connection at time `t` (tcp(7) TCP_INFO of Linux); None before it was read.
+
+    `retransmits` counts the time-outs since the last answer, `total_retrans` every retransmission that was
+    attempted, `retrans` those of them that are in flight, so 0 beside a positive total means that they never
+    left this host. `last_ack` and `last_data` are seconds since the peer's last ACK and last data, `rtt` the
+    smoothed round-trip time in seconds, `out_of_order` the segments that came behind a gap (`rcv_ooopack`).
+    Where nothing ever came (`segs_in` is 0) both times are 0.
+    """
+
+    t: float
+    state: int
+    retransmits: int
+    retrans: int
+    total_retrans: int
+    segs_out: int
+    segs_in: int
+    out_of_order: int
+    last_ack: float
+    last_data: float
+    rtt: float
+    mss: int
+
+
 class Connect(Struct, frozen=True):
-    """One TCP connection attempt; `errno` by number and name when the system gave one."""
+    """One TCP connection attempt; `errno` by number and name when the system gave one.
+
+    `notices` are the ICMP errors that answered it, `tcp` the state of the connection when the attempt ended.
+    """
 
     started: float
     ended: float
@@ -341,6 +427,8 @@ class Connect(Struct, frozen=True):
     errno: int | None = None
     errno_name: str | None = None
     local_ip: str | None = None
+    notices: tuple[Notice, ...] = ()
+    tcp: TcpInfo | None = None
 
 
 class Reply(Struct, frozen=True):
@@ -392,7 +480,11 @@ class Tls(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """One connection to a mail host address. `dropped` counts peer bytes beyond what the tape keeps."""
+    """One connection to a mail host address. `dropped` counts peer bytes beyond what the tape keeps.
+
+    `tcp` is the state of the connection at its end, None where it never stood; `soft_error` the name of the
+    errno that an ICMP error left on it without ending it (such as EHOSTUNREACH).
+    """
 
     purpose: Purpose
     connect: Connect
@@ -400,6 +492,58 @@ class Session(Struct, frozen=True):
     tls: Tls | None
     tape: tuple[Tape, ...]
     dropped: int
+    tcp: TcpInfo | None = None
+    soft_error: str | None = None
+
+
+class PathProbe(Struct, frozen=True):
+    """One packet of the path search (with the kernel's repetitions of it) and what came back.
+
+    `ttl` is the hop limit that it was sent with, None for the system's own; `port` is the destination port,
+    None for an echo request. `sender` is who answered: a router for `time-exceeded` and the like, the host
+    itself otherwise. `arrived_ttl` is the hop limit of the answer as it arrived, where the system tells.
+    `ended` is when the answer came, or when a silent one was given up.
+    """
+
+    protocol: Protocol
+    port: int | None
+    ttl: int | None
+    sent: float
+    ended: float
+    answer: Answer
+    sender: str | None = None
+    notice: Notice | None = None
+    arrived_ttl: int | None = None
+
+
+class PathEvidence(Struct, frozen=True):
+    """Every packet of the path search towards one mail host address, in the order sent.
+
+    `lacking` names what this system cannot tell: `icmp-errors` (no error queue for TCP), `ping` (not
+    permitted), `tcp-info`.
+    """
+
+    started: float
+    ended: float
+    probes: tuple[PathProbe, ...]
+    lacking: tuple[str, ...] = ()
+
+
+class Canary(Struct, frozen=True):
+    """The mail host known to be up that was called after a failure, to tell their fault from ours.
+
+    `family` is 4 or 6; `ip` is None when the name did not resolve, and `detail` then says why.
+    """
+
+    name: str
+    port: int
+    family: int
+    outcome: CanaryOutcome
+    ip: str | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    banner: str | None = None
+    detail: str | None = None
 
 
 class HostEvidence(Struct, frozen=True):
@@ -413,6 +557,7 @@ class HostEvidence(Struct, frozen=True):
     scope: Scope
     skipped: Skip | None
     sessions: tuple[Session, ...]
+    path: PathEvidence | None = None
 
 
 class Tool(Struct, frozen=True):
@@ -441,6 +586,7 @@ class Evidence(Struct, frozen=True):
     ended: float
     interrupted: bool
     cut_short: bool
+    canary: Canary | None = None
 
 
 # --- report ----------------------------------------------------------------------------------------
@@ -520,6 +666,39 @@ class Reading(Struct, frozen=True):
     runner_up: About | None
 
 
+class Hop(Struct, frozen=True):
+    """One hop of the path picture: who answers there, and after how many seconds, on the port and on a control.
+
+    `port_answer` and `control_answer` are None where no packet was sent with that hop limit; `control` says
+    what the control was, such as `udp` or `tcp/443`.
+    """
+
+    hop: int
+    router: str | None
+    port_answer: Answer | None
+    port_lapse: float | None
+    control: str | None
+    control_answer: Answer | None
+    control_lapse: float | None
+
+
+class Network(Struct, frozen=True):
+    """The path to one mail host address as the packets showed it.
+
+    `reached` is the last hop that the port's packets reached, `distance` the hop of the host itself, `ends`
+    the sentence about where it ends; `control` is a port or protocol on which the host did answer; `packets`
+    counts what was sent beside the callout, `lacking` is what this system could not tell.
+    """
+
+    distance: int | None
+    reached: int | None
+    ends: str | None
+    control: str | None
+    hops: tuple[Hop, ...]
+    packets: int
+    lacking: tuple[str, ...]
+
+
 class HostReport(Struct, frozen=True):
     """The verdict on one mail host address. `rule` won; `fired` lists every rule that matched."""
 
@@ -536,6 +715,7 @@ class HostReport(Struct, frozen=True):
     reply: str | None
     reading: Reading | None
     transcript_ok: bool
+    network: Network | None = None
 
 
 class Violation(Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 A `Plan` is everything that the conversation may not decide by itself. `follow_up` looks at a finished session
 and plans the next one where Exim would reconnect (a TLS handshake that failed, spec.txt `hosts_require_tls`),
-or where the peer hung up before the second try with a real sender was answered.
+where the peer hung up before the second try with a real sender was answered, or where its answer may have been
+too large for the path.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from msgspec import Struct, structs
 
 from probe.core import phrases
 from probe.core.model import About, Basis, Exchange, ExchangeOutcome, Purpose, Reply, Session, Stage, TlsMode
+
+SMALL_REPLY_TIMEOUT = 5.0
+"""Seconds for each reply over small segments: a path that lets them through does so in one round trip."""
+SHORTEST_PATIENCE = 3.0
+"""Seconds. With less for a reply, silence is a setting of ours, and the path deserves no second look."""
+ALIVE_WITHIN = 3.0
+"""Seconds since the last ACK of a TCP that is alive: a silent one is asked each second, and this allows for the
+loss of two of these segments."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -87,12 +96,21 @@ def leaves_open(reply: Reply, stage: Stage, words: tuple[str, ...]) -> bool:
 def follow_up(plan: Plan, session: Session) -> Plan | None:
     """Return the plan of another connection to the same host that would tell more, or None.
 
-    At most two follow one callout, each purpose once: first `CLEAR`, when the TLS handshake failed and --tls
-    allows to go on without (what Exim does, with a line in its main log), then `REAL_SENDER`, when the peer
-    hung up, by 421 or without a word, between refusing the null sender and answering the real one.
+    At most two follow one callout. `CLEAR`, when the TLS handshake failed and --tls allows to go on without
+    (what Exim does, with a line in its main log). And, after either of them, one that nothing follows:
+    `SMALL_SEGMENTS`, when the answer seems to be stuck on a path whose MTU is smaller than both ends believe
+    (RFC 2923 2.1), or `REAL_SENDER`, when the peer hung up, by 421 or without a word, between refusing the
+    null sender and answering the real one.
     """
-    if plan.purpose is Purpose.REAL_SENDER:
+    if plan.purpose in {Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS}:
         return None
+    if _stuck(plan, session):
+        return structs.replace(
+            plan,
+            purpose=Purpose.SMALL_SEGMENTS,
+            banner_timeout=min(plan.banner_timeout, _to_banner(session) + SMALL_REPLY_TIMEOUT),
+            reply_timeout=min(plan.reply_timeout, SMALL_REPLY_TIMEOUT),
+        )
     if plan.tls is TlsMode.AUTO and plan.offer_tls and session.tls is not None and not session.tls.ok:
         return structs.replace(plan, purpose=Purpose.CLEAR, offer_tls=False)
     if not plan.mail_from and _real_untold(plan, session):
@@ -103,6 +121,34 @@ def follow_up(plan: Plan, session: Session) -> Plan | None:
             random_rcpt=None,
         )
     return None
+
+
+# Replies that are long enough for it without further signs: those with a line for each extension. The others
+# are a line that fits any segment, and a TLS handshake that is not answered has its own second try.
+_LONG = frozenset({Stage.EHLO, Stage.HELO})
+
+
+def _stuck(plan: Plan, session: Session) -> bool:
+    """Whether a reply never came, or not to its end, from a peer whose TCP was there all the while.
+
+    Full segments may then have been lost again and again, while shorter ones came through. Segments behind a
+    gap show it; without them (the reply was one full segment) it is a chance that one connection can settle.
+    """
+    tcp = session.tcp
+    if tcp is None or not session.exchanges or plan.reply_timeout < SHORTEST_PATIENCE:
+        return False
+    last = session.exchanges[-1]
+    if last.outcome is not ExchangeOutcome.TIMEOUT:
+        return False
+    behind_gap = tcp.out_of_order > 0
+    begun = last.stage is Stage.BANNER and last.reply is not None
+    return behind_gap or ((begun or last.stage in _LONG) and tcp.last_ack < ALIVE_WITHIN)
+
+
+def _to_banner(session: Session) -> float:
+    """Return the seconds until the greeting began; one that waits on purpose will do so again."""
+    first = session.exchanges[0]
+    return (first.ended if first.reply is None else first.reply.started) - first.sent
 
 
 _SECOND_TRY = frozenset({Stage.RSET, Stage.MAIL_REAL, Stage.RCPT_REAL})

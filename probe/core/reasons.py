@@ -329,6 +329,47 @@ _CANNOT_TELL = [
         ref="connect(2) ENETUNREACH",
     ),
     _row(
+        "connect.own-firewall",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "A firewall of this host itself keeps its packets from leaving, so nothing is known of the mail host.",
+        (
+            OUR_ADMIN,
+            "Let outgoing TCP port {port} pass in this host's own firewall (nft list ruleset, iptables -L OUTPUT; on cPanel also SMTP Restrictions and CSF's SMTP_BLOCK).",
+        ),
+        (
+            SUPPORT,
+            "Next test: probe again after that, or from the mail server itself, as the user that it runs as.",
+        ),
+        ref="tcp(7) TCP_INFO, nft(8) output hook",
+    ),
+    _row(
+        "connect.offline",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "Neither the mail host nor a router on the way nor a mail host known to be up answers: our own connectivity fails.",
+        (
+            OUR_ADMIN,
+            "See whether this host reaches anything over this address family (probe-sender doctor tells).",
+        ),
+        (SUPPORT, "Next test: probe again from another host, or with -4 or -6."),
+        ref="RFC 9293 3.8.3",
+    ),
+    _row(
+        "connect.intercepted",
+        Cause.INCONCLUSIVE,
+        Side.PATH,
+        "A transparent proxy or an inspecting firewall on the way answers port {port} in the name of the mail host, so"
+        " neither its yes nor its no is the word of the mail host.",
+        (
+            OUR_ADMIN,
+            "Find out who runs what answers at {refuser_at} (your own firewall, hosting company or provider) and have {local_ip} exempted from its SMTP inspection.",
+        ),
+        (SUPPORT, "Next test: probe again from another network; a proxy of ours is not on that path."),
+        EXEMPT,
+        ref="RFC 5321 4.5.1, RFC 9293 3.8.3",
+    ),
+    _row(
         "run.cut-short",
         Cause.INCONCLUSIVE,
         Side.OURS,
@@ -484,6 +525,120 @@ _FIREWALL = [
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3",
     ),
     _row(
+        "connect.port-filtered",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "Packets to the port vanish while other packets to the same host pass: a firewall drops them.",
+        (
+            THEIR_ADMIN,
+            "Let TCP port {port} of {ip} in from {local_ip}, in the firewall of the host and in those before it; if it is open, see whether the mail server's accept queue overflows (nstat -az TcpExtListenOverflows).",
+        ),
+        (
+            OUR_ADMIN,
+            "If the place is not near them, send the path picture to whoever runs the routers at its end.",
+        ),
+        EXEMPT,
+        ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3, listen(2)",
+    ),
+    _row(
+        "connect.egress-filtered",
+        Cause.FIREWALL_TIMEOUT,
+        Side.OURS,
+        "Our own network or provider drops outgoing packets to the port: it is the same for every mail host, and not the fault of this one.",
+        (
+            OUR_ADMIN,
+            "Have outgoing TCP port {port} from {local_ip} opened by your hosting company or in your own edge firewall; cloud and consumer networks block it by default.",
+        ),
+        (
+            SUPPORT,
+            "Until then judge no sender by this machine: probe from the mail server itself, or with --source.",
+        ),
+        ref="RFC 5321 4.5.3.2, RFC 5068 3.1",
+    ),
+    _row(
+        "connect.host-silent",
+        Cause.FIREWALL_TIMEOUT,
+        Side.UNKNOWN,
+        "No port, no UDP and no ping of the host is answered, and no router says why: a host that is down, one that filters everything and a route that ends on the way look the same.",
+        (
+            THEIR_ADMIN,
+            "See whether {ip} is up and reachable from {local_ip}; else take it out of the MX records.",
+        ),
+        (
+            SUPPORT,
+            "Next test: probe again from another network; if it answers there, the path from here is at fault.",
+        ),
+        EXEMPT,
+        ref="RFC 1122 3.2.2.1, RFC 5321 4.5.3.2",
+    ),
+    _row(
+        "connect.lossy",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "The port is open, but packets are lost on the way, so that the connection did not open within the limit.",
+        (SUPPORT, "Probe again, with a larger --connect-timeout; compare how often it fails."),
+        (OUR_ADMIN, "Look for loss on the way (mtr to {ip}), beginning with your own link."),
+        EXEMPT,
+        ref="RFC 9293 3.8.1, RFC 6298 5",
+    ),
+    _row(
+        "banner.path-dead",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "The connection opens, and then not even the peer's TCP answers any more: a stateful firewall that drops what follows the handshake, or one that opens connections in the name of a host that it cannot reach.",
+        (
+            THEIR_ADMIN,
+            "Look at the firewall before {ip}: it lets the handshake from {local_ip} through and then drops the connection (SYN proxy, inspection, asymmetric routing).",
+        ),
+        EXEMPT,
+        ref="RFC 9293 3.8.4, RFC 4987 3.7",
+    ),
+    _row(
+        "reply.path-dead",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "In mid-conversation the peer's TCP stopped answering: something on the way forgot the connection or began to drop it.",
+        (
+            SUPPORT,
+            "Probe again; if it dies at the same command, a firewall on the way objects to what is said there.",
+        ),
+        (
+            THEIR_ADMIN,
+            "Look at the firewalls before {ip} for inspection of SMTP, and for time-outs of idle connections.",
+        ),
+        EXEMPT,
+        ref="RFC 9293 3.8.3, 3.8.4",
+    ),
+    _row(
+        "reply.pmtu-blackhole",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "Large segments of the mail host are lost on the way and no router may tell it so: a path MTU black hole.",
+        (
+            THEIR_ADMIN,
+            "Let ICMP 'fragmentation needed' (ICMPv6 'packet too big') reach {ip}, or clamp the MSS (iptables --clamp-mss-to-pmtu), or set net.ipv4.tcp_mtu_probing=1.",
+        ),
+        (
+            OUR_ADMIN,
+            "As a cure on your side: a route with a smaller advmss towards {ip} (ip route replace ... advmss 1220).",
+        ),
+        EXEMPT,
+        ref="RFC 2923 2.1, RFC 1191 4, RFC 8201 4",
+    ),
+    _row(
+        "banner.intercepted",
+        Cause.FIREWALL_TIMEOUT,
+        Side.PATH,
+        "A transparent proxy or an inspecting firewall on the way takes the connection in the name of the mail host, and gives no greeting.",
+        (
+            OUR_ADMIN,
+            "Find out who runs what answers at {refuser_at} (your own firewall, hosting company or provider) and have {local_ip} exempted from its SMTP inspection.",
+        ),
+        (SUPPORT, "Next test: probe again from another network; a proxy of ours is not on that path."),
+        EXEMPT,
+        ref="RFC 5321 4.5.3.2.1, 4.5.1",
+    ),
+    _row(
         "banner.timeout",
         Cause.FIREWALL_TIMEOUT,
         Side.PATH,
@@ -533,49 +688,84 @@ _FIREWALL = [
 
 _UNREACHABLE = [
     _row(
-        f"connect.{word}",
+        "reply.rejected-midway",
         Cause.UNREACHABLE,
-        side,
-        means,
-        *steps,
+        Side.PATH,
+        "A router or firewall on the way began to reject the connection after it had opened.",
+        (
+            OUR_ADMIN,
+            "Ask whoever runs {refuser} why it rejects packets to {ip}; a rule or route changed in the meantime.",
+        ),
+        (SUPPORT, "Probe again: the next connection shows whether it still does."),
         EXEMPT,
-        ref=ref,
-    )
-    for word, side, means, steps, ref in (
-        (
-            "refused",
-            Side.THEIRS,
-            "The host answers that nothing listens on the port, or a firewall rejects in its name.",
-            ((THEIR_ADMIN, "Start the mail server on {ip}, or point the MX at the host where it runs."),),
-            "RFC 9293 3.5.2 (RST)",
-        ),
-        (
-            "host-unreachable",
-            Side.THEIRS,
-            "A router on the way answers that the host cannot be reached.",
-            ((THEIR_ADMIN, "Bring {ip} back on line, or take it out of the MX records."),),
-            "RFC 792, RFC 1812 5.2.7.1",
-        ),
-        (
-            "net-unreachable",
-            Side.PATH,
-            "A router on the way answers that it has no route to the network.",
-            ((OUR_ADMIN, "Ask your provider for the route to {ip}; other networks may reach it."),),
-            "RFC 792, RFC 1812 5.2.7.1",
-        ),
-        (
-            "prohibited",
-            Side.PATH,
-            "A router or firewall on the way answers that the connection is administratively prohibited.",
+        ref="RFC 1122 4.2.3.9, RFC 5461 2",
+    ),
+    *(
+        _row(
+            f"connect.{word}",
+            Cause.UNREACHABLE,
+            side,
+            means,
+            *steps,
+            EXEMPT,
+            ref=ref,
+        )
+        for word, side, means, steps, ref in (
             (
-                (
-                    OUR_ADMIN,
-                    "Check your own firewall and provider first, then ask theirs to let port {port} through.",
-                ),
+                "refused",
+                Side.THEIRS,
+                "The host answers that nothing listens on the port, or a firewall rejects in its name.",
+                ((THEIR_ADMIN, "Start the mail server on {ip}, or point the MX at the host where it runs."),),
+                "RFC 9293 3.5.2 (RST)",
             ),
-            "RFC 1812 5.2.7.1 (code 13)",
-        ),
-    )
+            (
+                "refused-by-middlebox",
+                Side.PATH,
+                "A firewall on the way refuses in the name of the host, which is further away and never saw the packet.",
+                (
+                    (
+                        OUR_ADMIN,
+                        "Find out who runs the hop that refuses; if it is near you, your own network or provider forbids port {port}.",
+                    ),
+                    (THEIR_ADMIN, "If it is near {ip}, let TCP port {port} in from {local_ip} there."),
+                ),
+                "RFC 9293 3.5.2 (RST), RFC 1812 5.2.7.1",
+            ),
+            (
+                "routing-loop",
+                Side.PATH,
+                "Routers on the way send the packets to each other until their hop limit is used up.",
+                ((OUR_ADMIN, "Report the loop to whoever runs {loop}, with the path picture."),),
+                "RFC 1812 5.3.1, RFC 4443 3.3",
+            ),
+            (
+                "host-unreachable",
+                Side.THEIRS,
+                "A router on the way answers that the host cannot be reached.",
+                ((THEIR_ADMIN, "Bring {ip} back on line, or take it out of the MX records."),),
+                "RFC 792, RFC 1812 5.2.7.1",
+            ),
+            (
+                "net-unreachable",
+                Side.PATH,
+                "A router on the way answers that it has no route to the network.",
+                ((OUR_ADMIN, "Ask your provider for the route to {ip}; other networks may reach it."),),
+                "RFC 792, RFC 1812 5.2.7.1",
+            ),
+            (
+                "prohibited",
+                Side.PATH,
+                "A router or firewall on the way answers that the connection is administratively prohibited.",
+                (
+                    (
+                        OUR_ADMIN,
+                        "Check your own firewall and provider first, then ask theirs to let port {port} through.",
+                    ),
+                ),
+                "RFC 1812 5.2.7.1 (code 13)",
+            ),
+        )
+    ),
 ]
 
 _BROKEN = [

@@ -13,57 +13,18 @@ left is never "missing".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Sender, Step
-from probe.core.model import About, Confidence, TlsMode
+from probe.core.model import About, TlsMode
+from probe.core.network_rules import CONNECTION_RULES, PATH_RULES
+from probe.core.rule import CERTAIN, PROBABLE, UNCERTAIN, Rule
+from probe.core.rule import any_of as _set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RULES_VERSION = 1
-
-T = TypeVar("T")
-CERTAIN, PROBABLE, UNCERTAIN = Confidence.CERTAIN, Confidence.PROBABLE, Confidence.UNCERTAIN
-
-
-class Rule(Struct, frozen=True):
-    """One row. Each column is a set of allowed words, or None for "any"; `says` is its sentence."""
-
-    id: str
-    reason: str
-    confidence: Confidence
-    says: str
-    got: frozenset[Got] | None = None
-    ended: frozenset[Ended] | None = None
-    about: frozenset[About] | None = None
-    grip: frozenset[Grip] | None = None
-    real: frozenset[Real] | None = None
-    step: frozenset[Step] | None = None
-    codes: frozenset[Codes] | None = None
-    sender: frozenset[Sender] | None = None
-    tls: frozenset[TlsMode] | None = None
-
-    def matches(self, facts: Facts) -> bool:
-        """Whether every named column holds."""
-        return (
-            (self.got is None or facts.got in self.got)
-            and (self.ended is None or facts.ended in self.ended)
-            and (self.about is None or facts.about in self.about)
-            and (self.grip is None or facts.grip in self.grip)
-            and (self.real is None or facts.real in self.real)
-            and (self.step is None or facts.step in self.step)
-            and (self.codes is None or facts.codes in self.codes)
-            and (self.sender is None or facts.sender in self.sender)
-            and (self.tls is None or facts.tls in self.tls)
-        )
-
-
-def _set(*words: T) -> frozenset[T]:
-    return frozenset(words)
-
+RULES_VERSION = 2
 
 ANSWERS = _set(Ended.ACCEPTED, Ended.NOT_VERIFIED, Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE)
 NEGATIVE = _set(Ended.REFUSED, Ended.DEFERRED)
@@ -614,72 +575,35 @@ def _plain() -> Iterable[Rule]:
             got=at,
             ended=_set(Ended.ODD_CODE, Ended.NOT_VERIFIED),
         )
-    for ended, reason, confidence, says in (
-        (
-            Ended.TIMEOUT,
-            "connect.timeout",
-            PROBABLE,
-            "{host} [{ip}] did not answer on port {port} within {seconds} s.",
-        ),
-        (
-            Ended.PORT_CLOSED,
-            "connect.refused",
-            CERTAIN,
-            "{host} [{ip}] refused the connection to port {port}.",
-        ),
-        (
-            Ended.HOST_UNREACHABLE,
-            "connect.host-unreachable",
-            CERTAIN,
-            "The network answers that {host} [{ip}] cannot be reached ({errno}).",
-        ),
-        (
-            Ended.NET_UNREACHABLE,
-            "connect.net-unreachable",
-            CERTAIN,
-            "The network answers that there is no way to the network of {host} [{ip}] ({errno}).",
-        ),
-        (
-            Ended.PROHIBITED,
-            "connect.prohibited",
-            CERTAIN,
-            "The network answers that connections to {host} [{ip}] are prohibited ({errno}).",
-        ),
-        (Ended.NO_ROUTE, "connect.no-route", CERTAIN, "This host has no route to {host} [{ip}] ({errno})."),
-        (
-            Ended.LOCAL,
-            "connect.local-error",
-            CERTAIN,
-            "This host could not try to connect to {host} [{ip}]: {errno}.",
-        ),
-    ):
-        yield Rule(
-            reason.replace(".", "-"), reason, confidence, says, got=_set(Got.CONNECT), ended=_set(ended)
-        )
-    yield Rule(
-        "connect-silent-so-far",
-        "connect.timeout",
-        UNCERTAIN,
-        "{host} [{ip}] had not answered on port {port} after {seconds} s, when the probe ended.",
-        got=_set(Got.CONNECT),
-        ended=_set(Ended.SILENT),
-    )
-    yield Rule(
+
+
+_LAST = (
+    Rule(
         "cut-short",
         "run.cut-short",
         UNCERTAIN,
         "The run ended {seconds} s into the wait for {awaited} of {host} [{ip}].",
         ended=_set(Ended.CUT_SHORT, Ended.UNTESTED),
-    )
-    yield Rule(
+    ),
+    Rule(
         "no-rule",
         "evidence.unexpected",
         UNCERTAIN,
         "The evidence about {host} [{ip}] has a shape that no rule knows.",
-    )
+    ),
+)
+"""What is left when nothing was seen to its end."""
 
 
-HOST_RULES: tuple[Rule, ...] = (*_READING_RULES, *_about_us(), *_TLS_RULES, *_plain())
+HOST_RULES: tuple[Rule, ...] = (
+    *PATH_RULES,
+    *_READING_RULES,
+    *_about_us(),
+    *_TLS_RULES,
+    *_plain(),
+    *CONNECTION_RULES,
+    *_LAST,
+)
 """The table, in order."""
 
 

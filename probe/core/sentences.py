@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from probe.core.model import Origin, Stage
+from probe.core.network import Path
 
 if TYPE_CHECKING:
     from probe.core.facts import Grounds
@@ -37,7 +38,37 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
         "local_ip": local_ip,
         "helo": options.helo or f"[{local_ip}]",
         "mail_from": options.mail_from,
+        **_places(grounds.path if grounds else Path()),
     }
+
+
+def _places(path: Path) -> dict[str, str]:
+    """Name the hops and addresses that the packets showed."""
+    refuser = path.refuser_ip or "The network"
+    return {
+        "after": hop_text(path.reached, path.reached_router),
+        "before": hop_text(path.beyond, path.beyond_router),
+        "target": "further away" if path.distance is None else f"at hop {path.distance}",
+        "control": "the same packets to other ports pass"
+        if path.control is None
+        else _ANSWERS.format(path.control),
+        "refuser": refuser,
+        "refuser_at": refuser if path.refuser_hop is None else hop_text(path.refuser_hop, path.refuser_ip),
+        "loop": " and ".join(path.loop),
+        "canary": path.canary or "no other mail host",
+    }
+
+
+_ANSWERS = "{} of the same host answers"
+
+
+def hop_text(hop: int | None, router: str | None) -> str:
+    """Name a hop, with its router where that said who it is."""
+    if hop is None:
+        return "an unknown hop"
+    if hop == 0:
+        return "this host"
+    return f"hop {hop} ({router})" if router else f"hop {hop}"
 
 
 _AWAITED = {

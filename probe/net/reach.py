@@ -1,8 +1,13 @@
-"""TCP connect to an IP literal, with what the system said about it.
+"""TCP connect to an IP literal, with what the system and the network said about it.
 
 Our own sockets and our own timer: `create_connection` closes a socket that fails, and the reason with it. The
-socket is waited for with `add_writer`, which works the same under uvloop, and SO_ERROR is read exactly once,
-because reading it clears it.
+socket is waited for with `add_writer`, which works the same under uvloop; an entry in the error queue wakes it
+too. SO_ERROR is read once for each time it is woken, because reading it clears it, and before the queue, because
+emptying that clears it as well.
+
+An ICMP error is a result even where the kernel goes on: one that comes back while `connect` still holds the
+socket (from a firewall of this host, or the first router) is queued, and the socket stays in SYN_SENT. And some
+kernels do not end an attempt for ICMP at all.
 """
 
 from __future__ import annotations
@@ -12,11 +17,16 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-from probe.core.failures import connect_outcome, errno_name
+from msgspec.structs import replace
+
+from probe.core.failures import connect_outcome, errno_name, notice_outcome
 from probe.core.model import Connect, ConnectOutcome
+from probe.net import tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from probe.core.model import Notice
 
 
 async def connect(
@@ -26,60 +36,151 @@ async def connect(
     timeout: float,  # noqa: ASYNC109 - its end is an outcome here, which a caller's cancellation is not
     source: str | None,
     clock: Callable[[], float],
+    mss: int | None = None,
 ) -> tuple[Connect, socket.socket | None]:
-    """Open a connection to `ip`, from `source` if given, within `timeout` seconds of `clock`.
+    """Make one `Attempt`."""
+    return await Attempt(ip, port, timeout=timeout, source=source, clock=clock, mss=mss).run()
 
-    Returns the record and, only with `ConnectOutcome.CONNECTED`, a non-blocking socket that the caller now
-    owns. Whatever the system or the network does is an outcome; nothing but cancellation raises.
+
+class Attempt:
+    """One attempt to open a connection to `ip`, from `source` if given, within `timeout` seconds of `clock`.
+
+    `mss` asks for segments of at most that many octets. `run` may be called once.
     """
-    started = clock()
-    number: int | None
-    if source is not None and _family(source) != _family(ip):
-        number = errno.EAFNOSUPPORT
-        return Connect(started, clock(), ConnectOutcome.NO_ROUTE, number, errno_name(number)), None
-    sock: socket.socket | None = None
-    at_once = True
+
+    def __init__(
+        self,
+        ip: str,
+        port: int,
+        *,
+        timeout: float,
+        source: str | None,
+        clock: Callable[[], float],
+        mss: int | None = None,
+    ) -> None:
+        self._ip = ip
+        self._port = port
+        self._timeout = timeout
+        self._source = source
+        self._clock = clock
+        self._mss = mss
+        self._started = clock()
+        self._sock: socket.socket | None = None
+        self._local_ip: str | None = None
+        self._notices: tuple[Notice, ...] = ()
+        self._answered: asyncio.Future[bool] | None = None
+        self._gave_up = False
+        self._record: Connect | None = None
+
+    async def run(self) -> tuple[Connect, socket.socket | None]:
+        """Return the record and, only with `ConnectOutcome.CONNECTED`, a non-blocking socket, now the caller's.
+
+        Whatever the system or the network does is an outcome; nothing but cancellation raises.
+        """
+        self._started = self._clock()
+        family = tcp.family_of(self._ip)
+        if self._source is not None and tcp.family_of(self._source) != family:
+            return self._ended(ConnectOutcome.NO_ROUTE, errno.EAFNOSUPPORT), None
+        at_once = True
+        try:
+            sock = self._sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            if self._source is not None:
+                sock.bind((self._source, 0))
+            if self._mss is not None:
+                tcp.small_segments(sock, self._mss)
+            # Before connect: IPv6 queues nothing without it, and learns of such an error a second late.
+            reporting = tcp.report_errors(sock, family, True)
+            number: int | None = sock.connect_ex((self._ip, self._port))
+            at_once = number != errno.EINPROGRESS
+            number = await self._answer(sock, number)
+            if number == 0:
+                if reporting:
+                    tcp.report_errors(sock, family, False)
+                self._sock = None
+                return self._ended(ConnectOutcome.CONNECTED, None), sock
+        except OSError as error:  # no descriptor left, no IPv6 in this kernel, a source that is not ours
+            number = error.errno or errno.EIO
+        except BaseException:
+            self._record = self.so_far()
+            self._close()
+            raise
+        # A firewall of this host may write another of its addresses into the error than the one we used.
+        self._notices = tuple(
+            replace(notice, ours=notice.sender is not None and tcp.is_ours(notice.sender))
+            for notice in self._notices
+        )
+        outcome = notice_outcome(self._notices)
+        if outcome is None:
+            outcome = ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=at_once)
+        record = self._ended(outcome, number)
+        self._close()
+        return record, None
+
+    def give_up(self) -> None:
+        """End the wait as if the time were up."""
+        self._gave_up = True
+        self._settle(False)
+
+    def so_far(self) -> Connect:
+        """Return what is known at this moment: the end, or that there is none yet."""
+        return self._record or self._describe(ConnectOutcome.CUT_SHORT, None)
+
+    def _ended(self, outcome: ConnectOutcome, number: int | None) -> Connect:
+        self._record = self._describe(outcome, number)
+        return self._record
+
+    def _describe(self, outcome: ConnectOutcome, number: int | None) -> Connect:
+        now = self._clock()
+        info = None if self._sock is None else tcp.tcp_info(self._sock, now)
+        name = errno_name(number)
+        return Connect(self._started, now, outcome, number, name, self._local_ip, self._notices, info)
+
+    def _close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    async def _answer(self, sock: socket.socket, number: int | None) -> int | None:
+        """Return the errno with which the attempt ended, 0 for success, None if only an ICMP error tells."""
+        self._local_ip = _local_ip(sock)
+        if number != errno.EINPROGRESS:
+            self._notices = tcp.notices(sock, self._clock())
+        while number == errno.EINPROGRESS:
+            answered = await self._wait(sock, self._started + self._timeout - self._clock())
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if answered else None
+            self._notices += tcp.notices(sock, self._clock())
+            if number == 0 and self._notices and not _stands(sock):
+                # Still in SYN_SENT: either the entry is the answer, or there is none yet.
+                number = errno.EINPROGRESS if notice_outcome(self._notices) is None else None
+        return number
+
+    async def _wait(self, sock: socket.socket, limit: float) -> bool:
+        """Wait until there is an answer to the SYN; False when the time is up first, or we give up."""
+        loop = asyncio.get_running_loop()
+        self._answered = loop.create_future()
+        timer = loop.call_later(max(0.0, limit), self._settle, False)
+        loop.add_writer(sock, self._settle, True)
+        if self._gave_up:
+            self._settle(False)
+        try:
+            return await self._answered
+        finally:
+            timer.cancel()
+            loop.remove_writer(sock)  # before close: a reused descriptor would inherit the callback
+
+    def _settle(self, answered: bool) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(answered)
+
+
+def _stands(sock: socket.socket) -> bool:
+    """Whether the connection is established, although an ICMP error came for it too."""
     try:
-        sock = socket.socket(_family(ip), socket.SOCK_STREAM)
-        sock.setblocking(False)
-        if source is not None:
-            sock.bind((source, 0))
-        number = sock.connect_ex((ip, port))
-        if number == errno.EINPROGRESS:
-            at_once = False
-            number = await _established(sock, limit=timeout)
-        local_ip = _local_ip(sock)
-        if number == 0:
-            return Connect(started, clock(), ConnectOutcome.CONNECTED, local_ip=local_ip), sock
-    except OSError as error:  # no descriptor left, no IPv6 in this kernel, a source that is not ours
-        number, local_ip = error.errno or errno.EIO, None
-    except BaseException:
-        if sock is not None:
-            sock.close()
-        raise
-    if sock is not None:
-        sock.close()
-    outcome = ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=at_once)
-    return Connect(started, clock(), outcome, number, errno_name(number), local_ip), None
-
-
-def _family(ip: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in ip else socket.AF_INET
-
-
-async def _established(sock: socket.socket, *, limit: float) -> int | None:
-    """Wait until the handshake of TCP ends; return its errno, 0 for success, None when our own time is up."""
-    loop = asyncio.get_running_loop()
-    writable = asyncio.Event()
-    loop.add_writer(sock, writable.set)
-    try:
-        async with asyncio.timeout(limit):
-            await writable.wait()
-    except TimeoutError:
-        return None
-    finally:
-        loop.remove_writer(sock)  # before close: a reused descriptor would inherit the callback
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _local_ip(sock: socket.socket) -> str | None:

@@ -20,6 +20,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from probe.core.chain import canonical, follow
 from probe.core.model import DnsAnswer, DnsOutcome, DnsTry
 from probe.net.dns_cost import MAX_OCTETS
 from probe.net.dns_message import DEFINITE, Response, make_query, make_question, read_response
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from dns.message import Message
 
+    from probe.core.chain import Found
+    from probe.core.chain import Question as Name
     from probe.net.dns_message import Question
     from probe.net.early import EarlyQuery
 
@@ -63,6 +66,7 @@ class Resolver:
     run with `time.monotonic`; `timeout` limits a question with all its tries, `try_timeout` one try (both in
     seconds); `tries` is the number of rounds over the servers. `early` is an MX query that is already under
     way: the first question takes it over when it is that question to the first server, else closes it.
+    `transport` is `udp`, from which a truncated answer leads to TCP by itself, or `tcp` to ask so at once.
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class Resolver:
         try_timeout: float,
         tries: int,
         early: EarlyQuery | None = None,
+        transport: str = "udp",
     ) -> None:
         self._servers = servers
+        self._transport = transport
         self._clock = clock
         self._timeout = timeout
         self._try_timeout = try_timeout
@@ -143,12 +149,12 @@ class Resolver:
                 return
             edns = server not in self._plain | silent
             query = make_query(question, _draw_id() if early is None else early.id, edns=edns)
-            response = await self._try(inquiry, server, query, "udp", deadline, early)
+            response = await self._try(inquiry, server, query, self._transport, deadline, early)
             early = None
             if edns and response.refuses_edns:
                 edns = False
                 query = make_query(question, _draw_id(), edns=edns)
-                response = await self._try(inquiry, server, query, "udp", deadline)
+                response = await self._try(inquiry, server, query, self._transport, deadline)
             if response.truncated:
                 response = await self._try(inquiry, server, query, "tcp", deadline)
             if response.outcome is DnsOutcome.TIMEOUT:
@@ -188,6 +194,17 @@ class Resolver:
             DnsTry(_endpoint(server), transport, sent, self._clock(), response.outcome, response.detail)
         )
         return response
+
+
+async def look_up(resolver: Resolver, name: str, rdtype: str) -> Found:
+    """Ask for the records of a name in whatever spelling, also behind aliases that the server did not follow."""
+    start = canonical(name)
+    known: dict[Name, DnsAnswer] = {}
+    found = follow(known, start, rdtype)
+    while found.question is not None:  # `follow` bounds the chain
+        known[found.question] = await resolver.ask(found.question.name, found.question.type)
+        found = follow(known, start, rdtype)
+    return found
 
 
 class _Inquiry:

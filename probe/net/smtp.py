@@ -6,7 +6,8 @@ conversation first; the library gets to see only the reply to STARTTLS, after th
 a 220, because its `start_tls` waits for one. Nothing but public names of the library is used.
 
 One timer serves the conversation's deadline; it is moved lazily, so that a peer that sends byte by byte does
-not cost a timer a byte.
+not cost a timer a byte. A second one fires when the peer has been silent for a second, and then each second:
+it looks what the kernel knows of the silence (`watch`).
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ from typing import TYPE_CHECKING, ParamSpec, cast
 
 from probe.core.conversation import Action, Close, Conversation, Send
 from probe.core.failures import errno_name, tls_error
-from probe.core.model import Connect, ConnectOutcome, Stage
-from probe.net import reach
+from probe.core.model import Purpose, Stage
+from probe.net import reach, tcp
+from probe.net.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.conversation import Plan
-    from probe.core.model import Session, Tls
+    from probe.core.model import Session, TcpInfo, Tls
     from probe.net.wire import Wire
 
 P = ParamSpec("P")
+
+SILENCE = 1.0
+"""Seconds without a byte after which a peer counts as silent, and between two looks at one that is. Healthy mail
+hosts answer sooner, and cost none of this."""
 
 LIBRARY_GRACE = 1.0
 """Seconds by which the library's own timer comes later than ours, so that it is ours that ends the wait."""
@@ -37,7 +43,8 @@ class Call:
     """One session with one mail host address, from the first SYN to the last FIN.
 
     Times are seconds of `clock`. `connected` is set when the TCP connection stands, and never if it fails.
-    `server_name` is the host name for TLS (SNI), None if none is known. `run` may be called once.
+    `server_name` is the host name for TLS (SNI), None if none is known. The purpose `SMALL_SEGMENTS` of the
+    plan is carried out here. `run` may be called once.
     """
 
     def __init__(
@@ -53,14 +60,18 @@ class Call:
     ) -> None:
         self.connected = asyncio.Event()
         self._ip = ip
-        self._port = port
-        self._connect_timeout = connect_timeout
-        self._source = source
         self._clock = clock
         self._server_name = server_name
         self._conversation = Conversation(plan)
-        self._connect: Connect | None = None
-        self._started = clock()
+        small = plan.purpose is Purpose.SMALL_SEGMENTS
+        self._attempt = reach.Attempt(
+            ip,
+            port,
+            timeout=connect_timeout,
+            source=source,
+            clock=clock,
+            mss=tcp.SMALL_MSS[tcp.family_of(ip)] if small else None,
+        )
         self._wire: Wire | None = None
         self._ended: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -68,23 +79,21 @@ class Call:
         self._upgrade: asyncio.Task[None] | None = None
         self._unread = bytearray()  # of the reply to STARTTLS, as long as it may not be a 220
         self._negotiating_since = 0.0
+        self._watch: Watch | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._stirred = 0.0  # when the peer was last heard
+        self._tcp: TcpInfo | None = None  # at the end
 
     async def run(self) -> Session:
         """Connect and converse; return the finished session. Only cancellation, and a bug of ours, raises.
 
         Cancelled, it says QUIT where the peer can read it, closes, and leaves `session` cut short.
         """
-        self._started = self._clock()
-        try:
-            self._connect, sock = await reach.connect(
-                self._ip, self._port, timeout=self._connect_timeout, source=self._source, clock=self._clock
-            )
-        except asyncio.CancelledError:
-            self._connect = self._so_far()
-            raise
+        _, sock = await self._attempt.run()
         if sock is None:
             return self.session()
         self.connected.set()
+        self._watch = Watch(sock)
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
         # Loaded only now: the greeting takes a round trip to come, and the library about as long to load.
@@ -100,23 +109,29 @@ class Call:
             await loop.create_connection(lambda: wire, sock=sock)
             await self._ended
         except OSError as error:  # the peer was gone before there was a transport
-            sock.close()
             self._lost(error)
+            sock.close()
         except asyncio.CancelledError:
             self._perform(self._conversation.interrupted(self._clock()))
             raise
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._look):
+                if timer is not None:
+                    timer.cancel()
         return self.session()
+
+    def give_up(self) -> None:
+        """Wait no longer for the connection: if it does not stand yet, it has timed out."""
+        self._attempt.give_up()
 
     def session(self) -> Session:
         """Return what is known at this moment."""
-        connect = self._connect or self._so_far()
-        return self._conversation.session(connect, self._clock())
-
-    def _so_far(self) -> Connect:
-        return Connect(self._started, self._clock(), ConnectOutcome.CUT_SHORT)
+        now = self._clock()
+        connect = self._attempt.so_far()
+        if self._watch is None:
+            return self._conversation.session(connect, now)
+        info = self._watch.tcp_info(now) if self._tcp is None else self._tcp
+        return self._conversation.session(connect, now, tcp=info, soft_error=self._watch.soft_error)
 
     # --- events, from the wire ---------------------------------------------------------------------
 
@@ -137,13 +152,16 @@ class Call:
         return guarded
 
     def _made(self) -> None:
-        local_ip = self._connect.local_ip if self._connect is not None else None
-        self._perform(self._conversation.connected(self._clock(), local_ip or self._ip))
+        self._stirred = self._clock()
+        local_ip = self._attempt.so_far().local_ip
+        self._perform(self._conversation.connected(self._stirred, local_ip or self._ip))
+        self._look_in(SILENCE)
 
     def _received(self, data: bytes) -> None:
         talk = self._conversation
         asked = talk.awaiting is Stage.STARTTLS
-        actions = talk.received(data, self._clock())
+        self._stirred = self._clock()
+        actions = talk.received(data, self._stirred)
         if asked and self._wire is not None:
             self._unread += data
             if talk.awaiting is Stage.TLS:
@@ -167,6 +185,24 @@ class Call:
         self._timer = None
         self._perform(self._conversation.timed_out(self._clock()))
 
+    def _on_look(self) -> None:
+        now = self._clock()
+        left = self._stirred + SILENCE - now
+        if self._watch is None or self._conversation.finished or left > 0:
+            self._look_in(left)
+            return
+        self._look_in(SILENCE)
+        why = self._watch.look(now)
+        if self._watch.ended_by is not None:
+            self._lost(self._watch.ended_by)
+        elif why is not None:
+            self._perform(self._conversation.given_up(now, why))
+
+    def _look_in(self, seconds: float) -> None:
+        if not self._conversation.finished:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(seconds, self._guarded(self._on_look))
+
     # --- actions -----------------------------------------------------------------------------------
 
     def _perform(self, actions: tuple[Action, ...]) -> None:
@@ -186,6 +222,8 @@ class Call:
 
     def _hang_up(self, *, abort: bool) -> None:
         self._stop_upgrade()
+        if self._watch is not None and self._tcp is None:
+            self._tcp = self._watch.tcp_info(self._clock())
         transport = self._wire.transport if self._wire is not None else None
         if transport is not None:
             if not abort:

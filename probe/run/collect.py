@@ -32,12 +32,15 @@ from probe.core.model import (
     Stage,
 )
 from probe.core.route import Route, Target, route
+from probe.run.lookout import Call, Lookout, Search, Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from probe.core.chain import Question
+    from probe.core.model import Canary, PathEvidence
+    from probe.core.search import Aim
     from probe.settings import Settings
 
 LOOKUP_GRACE = 1.0
@@ -59,25 +62,21 @@ class Resolver(Protocol):
         """Give every question so far, in the order asked; an unfinished one is `cut-short`."""
 
 
-class Call(Protocol):
-    """One connection to one mail host address."""
-
-    connected: asyncio.Event
-
-    async def run(self) -> Session:
-        """Hold the conversation to its end."""
-
-    def session(self) -> Session:
-        """Give what is known so far, at any moment."""
-
-
 class Backends(Struct, frozen=True):
-    """What the collection works with: the network, or a replay of it."""
+    """What the collection works with: the network, or a replay of it.
+
+    `search` begins a search of the path to a host, going on from what is known of it; None for a source that has
+    no network to search. `search_turn` waits until the next
+    search may begin. `canary` calls the mail host that is known to be up over one address family.
+    """
 
     resolver: Resolver
     call: Callable[[Target, Plan], Call]
     clock: Callable[[], float]
     turn: Callable[[str], AbstractAsyncContextManager[None]]
+    search: Callable[[Target, Aim, Trail], Search] | None = None
+    search_turn: Callable[[], Awaitable[None]] | None = None
+    canary: Callable[[int, tuple[str, ...]], Coroutine[None, None, Canary]] | None = None
 
 
 class HostProbe:
@@ -90,8 +89,10 @@ class HostProbe:
         self.sessions: list[Session] = []
         self.stopped: Skip | None = None
         self._collection = collection
+        self.talking = True
         self._call: Call | None = None
         self._connected_at: float | None = None
+        self._lookout = collection.lookout(target)
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -101,11 +102,23 @@ class HostProbe:
             self._collection.resume_clock()
             self.started = self._collection.clock()
             while plan is not None and len(self.sessions) < MAX_SESSIONS:
-                self._call = self._collection.backends.call(self.target, plan)
-                session = await self._call.run()
+                call = self._call = self._collection.backends.call(self.target, plan)
+                if self._lookout is None:
+                    session = await call.run()
+                else:
+                    session = await self._lookout.accompany(call, self.evidence)
                 self._call = None
                 self.sessions.append(session)
                 plan = follow_up(plan, session)
+        self.talking = False
+        self._collection.look_again()
+        if self._lookout is not None:
+            await self._lookout.afterwards(self.sessions[-1])
+
+    def leave(self) -> None:
+        """Ask the network nothing more: the answer is known."""
+        if self._lookout is not None:
+            self._lookout.leave()
 
     @property
     def connected(self) -> bool:
@@ -118,7 +131,7 @@ class HostProbe:
 
     def holds_until(self) -> float:
         """Give the time until which this host holds up the next one."""
-        if self.task.done():
+        if not self.talking:
             return 0.0
         if not self.connected:
             return self.started + self._stagger
@@ -131,7 +144,8 @@ class HostProbe:
         sessions = tuple(self.sessions)
         if self._call is not None:
             sessions += (self._call.session(),)
-        return _host(self.target, self._collection.settings.port, self.stopped, sessions)
+        path = self._lookout.evidence() if self._lookout is not None else None
+        return _host(self.target, self._collection.settings.port, self.stopped, sessions, path)
 
 
 class Collection:
@@ -152,6 +166,8 @@ class Collection:
         self._first_target: float | None = None
         self._interrupted = False
         self._cut_short = False
+        self._news = asyncio.Event()
+        self._canary: asyncio.Task[Canary] | None = None
         self._limit: asyncio.Timeout | None = None
         self._left = 0.0
         self._queued = 0
@@ -170,6 +186,8 @@ class Collection:
         finally:
             for question in self._asking.values():
                 question.cancel()
+            if self._canary is not None:
+                self._canary.cancel()
             await self._stop(tuple(self._probes.values()))
         self._answers = list(self.backends.resolver.answers())
         return self._evidence(began)
@@ -187,8 +205,40 @@ class Collection:
         if self._queued == 0 and self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
 
+    def lookout(self, target: Target) -> Lookout | None:
+        """Give what searches the path to one host; None where that is not wanted or not possible."""
+        search, turn = self.backends.search, self.backends.search_turn
+        if search is None or turn is None or not self.settings.trace:
+            return None
+        return Lookout(
+            lambda aim, trail: search(target, aim, trail),
+            turn,
+            clock=self.clock,
+            fast=self.settings.fast,
+            silent=lambda: self._call_canary(target),
+        )
+
+    def look_again(self) -> None:
+        """Wake the collection: a host has come to the end of its conversation."""
+        self._news.set()
+
+    def _call_canary(self, silent: Target) -> asyncio.Task[Canary] | None:
+        """Call the canary once, unless another host has shown already that the port is open for us."""
+        if self.backends.canary is None or any(
+            probe.connected and (":" in probe.target.ip) == (":" in silent.ip)
+            for probe in self._probes.values()
+        ):
+            return None
+        if self._canary is None:
+            asked = tuple(
+                word for probe in self._probes.values() for word in (probe.target.name, probe.target.ip)
+            )
+            self._canary = asyncio.create_task(self.backends.canary(6 if ":" in silent.ip else 4, asked))
+        return self._canary
+
     async def _work(self) -> None:
         while True:
+            self._news.clear()
             self._take_answers()
             self._raise_bugs()
             way = self._route()
@@ -207,9 +257,19 @@ class Collection:
                 return
             limit = None if wake is None else max(0.0, wake - self.clock())
             if running:
-                await asyncio.wait(running, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+                await self._wait(running, limit)
             elif limit:
                 await asyncio.sleep(limit)
+
+    async def _wait(
+        self, running: set[asyncio.Task[None] | asyncio.Task[DnsAnswer]], limit: float | None
+    ) -> None:
+        """Wait until something ends, a host has news, or the time to start the next one comes."""
+        news = asyncio.create_task(self._news.wait())
+        try:
+            await asyncio.wait({*running, news}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
 
     def _raise_bugs(self) -> None:
         """Fail loudly where a conversation failed by a fault of ours: no verdict may be built on that."""
@@ -251,25 +311,27 @@ class Collection:
 
     async def _definite(self) -> bool:
         """Whether the answer is known; then the other hosts are heard out or stopped as they deserve."""
-        if self.settings.all_hosts or not any(probe.task.done() for probe in self._probes.values()):
+        if self.settings.all_hosts or all(probe.talking for probe in self._probes.values()):
             return False
         # The rules are not needed before a host has answered, and are loaded meanwhile (engine.py).
         from probe.core.fold import definite
 
         options = self._options()
         for probe in self._probes.values():
-            if not probe.task.done():
+            if probe.talking:
                 continue
             found = definite(probe.evidence(), options)
             if found is None:
                 continue
-            others = [other for other in self._probes.values() if not other.task.done()]
+            others = [other for other in self._probes.values() if other.talking]
             if found is Cause.MISSING_SENDER and any(other.outranks(probe) for other in others):
                 return False  # a better host that is already talking may know better than this one
+            for other in self._probes.values():
+                other.leave()
             await self._watch_silent(others)
             for other in others:
                 other.stopped = Skip.DEFINITE
-            await self._stop(tuple(others))
+            await self._stop(tuple(self._probes.values()))
             return True
         return False
 
@@ -325,6 +387,8 @@ class Collection:
             all_hosts=settings.all_hosts,
             allow_private=settings.allow_private,
             dns_servers=settings.dns_servers,
+            trace=settings.trace,
+            fast=settings.fast,
         )
 
     def status(self) -> str:
@@ -365,10 +429,23 @@ class Collection:
             ended=self.clock(),
             interrupted=self._interrupted,
             cut_short=self._cut_short,
+            canary=self._canary_record(),
         )
 
+    def _canary_record(self) -> Canary | None:
+        task = self._canary
+        if task is None or not task.done() or task.cancelled():
+            return None
+        return task.result()
 
-def _host(target: Target, port: int, skipped: Skip | None, sessions: tuple[Session, ...]) -> HostEvidence:
+
+def _host(
+    target: Target,
+    port: int,
+    skipped: Skip | None,
+    sessions: tuple[Session, ...],
+    path: PathEvidence | None = None,
+) -> HostEvidence:
     return HostEvidence(
         name=target.name,
         ip=target.ip,
@@ -378,4 +455,5 @@ def _host(target: Target, port: int, skipped: Skip | None, sessions: tuple[Sessi
         scope=target.scope,
         skipped=skipped,
         sessions=sessions,
+        path=path,
     )

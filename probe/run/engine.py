@@ -11,22 +11,30 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from probe.core.endpoint import SMTP_PORT
+from probe.core.network import FAST_VERDICT, FULL_VERDICT
 from probe.net.early import system_servers
 from probe.net.hostname import own_name
 from probe.net.resolve import Resolver
 from probe.net.smtp import Call as SmtpCall
 from probe.run.collect import Backends, Collection
+from probe.run.lookout import SLOW
 from probe.settings import DNS_TRIES, Settings, parse_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from probe.core.conversation import Plan
-    from probe.core.model import Address, Evidence, Report
+    from probe.core.model import Address, Canary, Evidence, Report
     from probe.core.route import Target
+    from probe.core.search import Aim
+    from probe.net.canary import Canaries
     from probe.net.early import EarlyQuery
-    from probe.run.collect import Call
+    from probe.run.lookout import Call, Search, Trail
 
+SEARCH_GAP = 0.5
+"""Seconds between the starts of two path searches of a run. The first routers are the same for all of them, and
+a Linux router answers six packets at once and then one a second."""
 PER_HOST = 2
 """Connections to one mail host address at once, over all addresses of a run: more looks like an attack."""
 
@@ -45,6 +53,14 @@ class Engine:
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._asked_name = settings.helo is not None
         self._running: list[Collection] = []
+        self._canaries: Canaries | None = None
+        self._first_hops: dict[int, dict[int, str]] = {4: {}, 6: {}}
+        self._next_search = 0.0
+
+    async def aclose(self) -> None:
+        """Give up what outlives a single collection: the call of the canary."""
+        if self._canaries is not None:
+            await self._canaries.aclose()
 
     def status(self) -> str:
         """Say what the oldest of the probes that run waits for; see `Collection.status`."""
@@ -82,11 +98,37 @@ class Engine:
                 server_name=target.name,
             )
 
+        def search(target: Target, aim: Aim, trail: Trail) -> Search:
+            from probe.net.path import PathSearch
+
+            return PathSearch(
+                target.ip,
+                settings.port,
+                aim,
+                source=settings.source,
+                clock=clock,
+                first_hops=self._first_hops[6 if ":" in target.ip else 4],
+                rtt=trail.rtt,
+                first=trail.first,
+                notice=trail.notice,
+            )
+
+        async def canary(family: int, besides: tuple[str, ...]) -> Canary:
+            limit = (FAST_VERDICT if settings.fast else FULL_VERDICT) - SLOW
+            return await self._canary(seed).call(family, clock=clock, timeout=limit, besides=besides)
+
+        backends = Backends(
+            resolver,
+            call,
+            clock,
+            self._turn,
+            search=search,
+            search_turn=self._search_turn,
+            canary=canary if self._has_canary() else None,
+        )
         try:
             helo = self._own_name()
-            collection = Collection(
-                address, settings, Backends(resolver, call, clock, self._turn), helo=helo, seed=seed
-            )
+            collection = Collection(address, settings, backends, helo=helo, seed=seed)
             self._running.append(collection)
             try:
                 return await collection.run(began)
@@ -94,6 +136,29 @@ class Engine:
                 self._running.remove(collection)
         finally:
             await resolver.aclose()
+
+    def _has_canary(self) -> bool:
+        """Whether there is one to call; those of our list are known to be up on port 25 only."""
+        chosen = self.settings.canaries
+        return bool(chosen) if chosen is not None else self.settings.port == SMTP_PORT
+
+    def _canary(self, seed: int) -> Canaries:
+        if self._canaries is None:
+            from probe.net.canary import Canaries
+
+            settings = self.settings
+            self._canaries = Canaries(
+                settings.canaries, self.servers, source=settings.source, seed=seed, port=settings.port
+            )
+        return self._canaries
+
+    async def _search_turn(self) -> None:
+        """Wait until the next search of this run may begin."""
+        now = time.monotonic()
+        begin = max(now, self._next_search)
+        self._next_search = begin + SEARCH_GAP
+        if begin > now:
+            await asyncio.sleep(begin - now)
 
     def _own_name(self) -> str | None:
         if not self._asked_name:
@@ -131,7 +196,11 @@ async def probe_sender(address: str, settings: Settings | None = None) -> Report
 
     chosen = settings or Settings()
     seed = chosen.seed if chosen.seed is not None else secrets.randbits(32)
-    evidence = await Engine(chosen).collect(parse(address), seed=seed)
+    engine = Engine(chosen)
+    try:
+        evidence = await engine.collect(parse(address), seed=seed)
+    finally:
+        await engine.aclose()
     if evidence.interrupted:
         raise asyncio.CancelledError
     return judge(evidence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.show import transcript, wording
+from probe.show import path, transcript, wording
 from probe.show.printable import code, fence, inline
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ def render(report: Report) -> str:
             "What mail servers do with this sender now", (_effect(program, view) for program, view in views)
         )
     blocks += _list("RFC violations", (_broken(violation) for violation in report.violations))
-    blocks += _list("Notes", (_prose(note) for note in report.notes))
+    blocks += _list("Notes", (_prose(note) for note in [*report.notes, *path.remarks(report, verbose=True)]))
     if report.hosts or report.evidence.hosts:
         # tabulate is slow to import: only when there is a table to draw.
         from probe.show import table  # noqa: PLC0415
 
         blocks += ["### Mail hosts", table.markdown(report)]
+        for host, network in path.shown(report, verbose=True):
+            title = inline(f"{host.name} [{host.ip}]", width=_SENTENCE)
+            drawn = table.path(path.table(network, report.evidence.options.port))
+            blocks += [f"### Path to {title}", drawn, *map(_prose, path.ending(network))]
     blocks += ["### Transcript", "\n".join(fence(_evidence(report)))]
     blocks.append(_origin(report))
     return "\n\n".join(blocks) + "\n"

@@ -1,7 +1,7 @@
-"""The table of mail hosts, drawn by tabulate.
+"""The tables that tabulate draws: of mail hosts, and of a path in Markdown.
 
 tabulate takes longer to import than the rest of a view takes to run, so a view imports this module only
-when it has more than one host to show.
+when it has such a table to show.
 """
 
 from __future__ import annotations
@@ -88,13 +88,20 @@ def markdown(report: Report) -> str:
     Renderers disagree on an escaped pipe inside code inside a table, so a pipe is shown as `\x7c`.
     """
     body = [
-        tuple(
-            text.replace("|", r"\x7c")
-            for text in (row.preference, inline(row.name), inline(row.ip), _joined(inline, row))
-        )
+        _unpiped(row.preference, inline(row.name), inline(row.ip), _joined(inline, row))
         for row in _rows(report)
     ]
     return _drawn(body, _HEADERS, "pipe")
+
+
+def path(rows: Sequence[Sequence[str]]) -> str:
+    """Draw a path as a Markdown table, as `markdown` does; the first row is the title, none is safe yet."""
+    title, *body = (_unpiped(*(inline(text, width=_ADDRESS_WIDTH) for text in row)) for row in rows)
+    return _drawn(body, title, "pipe")
+
+
+def _unpiped(*cells: str) -> tuple[str, ...]:
+    return tuple(cell.replace("|", r"\x7c") for cell in cells)
 
 
 def _drawn(body: Sequence[Sequence[str]], headers: Sequence[str], style: str) -> str:

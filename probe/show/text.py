@@ -22,7 +22,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from probe.core.model import Cause
-from probe.show import wording
+from probe.show import path, wording
 from probe.show.printable import safe, visible
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _NARROWEST = 40
 _INDENT = "  "
 _LABEL = 12
 """Columns of the longest label and the space after it."""
+_MARGIN = _INDENT + " " * _LABEL
 _SENTENCE = 1000
 """Characters of one sentence that are shown, so that no quoted reply scrolls the verdict away."""
 _STEPS = 3
@@ -79,8 +80,9 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
         page.section("Effect now", effects if verbose else [wording.brief_effect(report.mta)])
     broken = [_broken(violation) for violation in report.violations]
     page.section("Violations", broken if verbose else wording.brief_violations(report))
-    page.section("Notes", report.notes)
+    page.section("Notes", [*report.notes, *path.remarks(report, verbose=verbose)])
     page.hosts(report)
+    page.paths(report, verbose=verbose)
     if verbose:
         page.evidence(report)
     page.footer(report, verbose=verbose)
@@ -123,12 +125,11 @@ class _Page:
 
     def section(self, label: str, sentences: Iterable[str]) -> None:
         """Put sentences beside a label, each from a line of its own; nothing when there is none."""
-        margin = _INDENT + " " * _LABEL
         beside = f"{_INDENT}{self._paint(f'{label:<{_LABEL}}', _DIM)}"
         for sentence in sentences:
-            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), margin, margin)
-            self.lines += [beside + first[len(margin) :], *rest]
-            beside = margin
+            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), _MARGIN, _MARGIN)
+            self.lines += [beside + first[len(_MARGIN) :], *rest]
+            beside = _MARGIN
 
     def hosts(self, report: Report) -> None:
         """Put the mail hosts: a table of several; of one what it said, unless the summary quotes it."""
@@ -145,8 +146,16 @@ class _Page:
             drawn = table.hosts(report, width=self._width - len(_INDENT))
             self.lines += ["", *(f"{_INDENT}{line}".rstrip() for line in drawn.splitlines()), ""]
 
+    def paths(self, report: Report, *, verbose: bool) -> None:
+        """Put a picture of the path to each host that is worth one."""
+        port = report.evidence.options.port
+        for host, network in path.shown(report, verbose=verbose):
+            self.section("Path", [f"to {host.name} [{host.ip}]"])
+            drawn = path.picture(network, port, width=self._width - len(_MARGIN))
+            self.lines += [_MARGIN + line for line in drawn]
+
     def evidence(self, report: Report) -> None:
-        """Put the DNS look-ups and the transcripts."""
+        """Put the DNS look-ups, the transcripts and the packets of the path searches."""
         # Not needed by most runs, so not loaded by them.
         from probe.show import transcript  # noqa: PLC0415
 
@@ -166,8 +175,10 @@ class _Page:
             laps = (("DNS", spent.dns), ("connecting", spent.connect), ("conversation", spent.conversation))
             self._put(", ".join(f"{name} {wording.seconds(lapse)}" for name, lapse in laps), _DIM)
             parts.append(f"rule {safe(report.rule)}")
-        elif (left := len(report.next_steps) - _STEPS) > 0:
-            parts.append(f"{wording.count(left, 'more step')} with -v")
+        else:
+            left = (("more step", len(report.next_steps) - _STEPS), ("more path", path.left_out(report)))
+            if hidden := [wording.count(number, what) for what, number in left if number > 0]:
+                parts.append(f"{' and '.join(hidden)} with -v")
         # Kept on one line, to be copied.
         parts.append("more: " + f"probe-sender explain {safe(report.reason)}".replace(" ", _GLUE))
         self._put("; ".join(parts), _DIM)

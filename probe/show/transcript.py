@@ -1,4 +1,4 @@
-"""What crossed the wire, for `-v` and for tickets: DNS look-ups, and every session with its lapses.
+"""What crossed the wire, for `-v` and for tickets: DNS look-ups, every session, every packet of a path search.
 
        time     lapse
       0.360             > RCPT TO:<administrator@customer.example.com>
@@ -7,7 +7,12 @@
 `>` was sent by us, `<` received, `=` happened; an `s` before the mark says that it went over TLS. Times
 are seconds since the start of the run; a lapse runs from the command to the last byte of its reply.
 
-It is drawn from the exchanges and not from the tape: they know which reply belongs to which command. All
+A packet of a path search is told in one line: when it was sent, after how long the answer came or was given
+up, protocol and port, hop limit, the answer and who gave it.
+
+      1.003      8 ms  tcp/25     ttl 2    time exceeded from 198.51.100.1
+
+A session is drawn from the exchanges and not from the tape: they know which reply belongs to which command. All
 bytes, in the order they came, are in the JSON.
 """
 
@@ -16,12 +21,30 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from probe.core.model import ConnectOutcome, Direction, DnsOutcome, ExchangeOutcome, Stage
+from probe.core.model import (
+    Answer,
+    ConnectOutcome,
+    Direction,
+    DnsOutcome,
+    ExchangeOutcome,
+    NoticeOrigin,
+    Stage,
+)
 from probe.show.printable import safe
-from probe.show.wording import CONNECTS, SKIPS, count, seconds
+from probe.show.wording import ANSWERS, CONNECTS, SKIPS, count, round_trip, seconds
 
 if TYPE_CHECKING:
-    from probe.core.model import Connect, DnsAnswer, Evidence, Exchange, HostEvidence, Session, Tls
+    from probe.core.model import (
+        Connect,
+        DnsAnswer,
+        Evidence,
+        Exchange,
+        HostEvidence,
+        Notice,
+        PathProbe,
+        Session,
+        Tls,
+    )
 
 LEGEND = "> sent, < received, = happened; s: over TLS; seconds since the start"
 
@@ -41,6 +64,8 @@ _ENDINGS = {
     ExchangeOutcome.TLS_FAILED: "the TLS handshake failed",
     ExchangeOutcome.CUT_SHORT: "cut short by the end of the run",
 }
+
+_ORIGINS = {NoticeOrigin.LOCAL: "local error", NoticeOrigin.ICMP: "ICMP", NoticeOrigin.ICMP6: "ICMPv6"}
 
 
 class _Event(NamedTuple):
@@ -94,13 +119,16 @@ def _outcome(outcome: DnsOutcome, detail: str | None) -> str:
 
 
 def sessions(evidence: Evidence, *, width: int) -> list[tuple[str, list[str]]]:
-    """Give a title and the lines of every session, and a title alone for a host that was not asked."""
+    """Give a title and the lines of every session and path search; a title alone for a host not asked."""
     talks: list[tuple[str, list[str]]] = []
     for host in evidence.hosts:
         if host.skipped is not None:
             what = "given up" if host.sessions else "not asked"
             talks.append((f"{_place(host)}, {what}: {SKIPS[host.skipped]}", []))
         talks.extend((f"{_place(host)}, {item.purpose}", _talk(item, width)) for item in host.sessions)
+        if host.path is not None and host.path.probes:
+            packets = [line for probe in host.path.probes for line in _packet(probe, width)]
+            talks.append((f"{_place(host)}, path: {count(len(host.path.probes), 'packet')}", packets))
     return talks
 
 
@@ -109,7 +137,7 @@ def _place(host: HostEvidence) -> str:
 
 
 def _talk(session: Session, width: int) -> list[str]:
-    events = [_connected(session.connect)]
+    events = [*_noticed(session.connect), _connected(session.connect)]
     if session.tls is not None:
         events.append(_handshake(session.tls))
     for exchange in session.exchanges:
@@ -124,14 +152,34 @@ def _talk(session: Session, width: int) -> list[str]:
         if entry.direction is Direction.NOTE and entry.t not in told
     ]
     events.sort(key=_when)
+    end = events[-1].time
+    if session.soft_error:
+        noticed = f"an ICMP error had come and not ended the connection ({safe(session.soft_error)})"
+        events.append(_Event(end, None, "=", (noticed,)))
     if session.dropped:
         dropped = f"{count(session.dropped, 'more byte')} of the peer were counted and not kept"
-        events.append(_Event(events[-1].time, None, "=", (dropped,)))
+        events.append(_Event(end, None, "=", (dropped,)))
     return [line for event in events for line in _laid_out(event, width)]
 
 
 def _when(event: _Event) -> float:
     return event.time
+
+
+def _noticed(connect: Connect) -> list[_Event]:
+    """Tell the first ICMP errors that came instead of a connection: anybody may send more of them."""
+    events = []
+    for notice in connect.notices[:_HEAD]:
+        sender = f" from {safe(notice.sender, width=_LINE)}" if notice.sender else ""
+        events.append(_Event(notice.t, None, "=", (f"{_kind(notice)}{sender}",)))
+    if (more := len(connect.notices) - _HEAD) > 0:
+        cut = f"... {count(more, 'more ICMP error')}"
+        events.append(_Event(connect.notices[_HEAD].t, None, "=", (cut,)))
+    return events
+
+
+def _kind(notice: Notice) -> str:
+    return f"{_ORIGINS[notice.origin]} {notice.type}/{notice.code}"
 
 
 def _connected(connect: Connect) -> _Event:
@@ -195,6 +243,24 @@ def _laid_out(event: _Event, width: int) -> list[str]:
         laid += _wrapped(f"{when:18}  {event.mark:>2} {line}", 25, width)
         when = ""
     return laid
+
+
+# --- path ------------------------------------------------------------------------------------------
+
+
+def _packet(probe: PathProbe, width: int) -> list[str]:
+    """Tell one packet of a path search; the ICMP type and code only where they say more than the answer."""
+    sort = str(probe.protocol) if probe.port is None else f"{probe.protocol}/{probe.port}"
+    ttl = "" if probe.ttl is None else f"ttl {probe.ttl}"
+    said = ANSWERS[probe.answer]
+    if probe.sender:
+        said += f" from {safe(probe.sender, width=_LINE)}"
+    if probe.notice is not None and probe.answer is not Answer.TIME_EXCEEDED:
+        said += f" ({_kind(probe.notice)})"
+    if probe.arrived_ttl is not None:
+        said += f", arrived with ttl {probe.arrived_ttl}"
+    lapse = round_trip(probe.ended - probe.sent)
+    return _wrapped(f"{_clock(probe.sent):>8}  {lapse:>8}  {sort:<9}  {ttl:<7}  {said}", 40, width)
 
 
 # --- layout ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from probe.core.model import Cause, ConnectOutcome, MtaOutcome, Severity, Side, Skip, Who
+from probe.core.model import Answer, Cause, ConnectOutcome, MtaOutcome, Severity, Side, Skip, Who
 from probe.core.reasons import REASONS
 from probe.show.printable import visible
 
@@ -59,6 +59,19 @@ CONNECTS = {
     ConnectOutcome.CUT_SHORT: "the run ended before an answer",
 }
 
+ANSWERS = {
+    Answer.CONNECTED: "connected",
+    Answer.RESET: "refused",
+    Answer.ECHO: "echo",
+    Answer.TIME_EXCEEDED: "time exceeded",
+    Answer.PORT_UNREACHABLE: "port unreachable",
+    Answer.HOST_UNREACHABLE: "host unreachable",
+    Answer.NET_UNREACHABLE: "net unreachable",
+    Answer.PROHIBITED: "prohibited",
+    Answer.LOCAL: "not sent",
+    Answer.SILENT: "no answer",
+}
+
 DOES = {MtaOutcome.ACCEPT: "accepts", MtaOutcome.REJECT: "rejects", MtaOutcome.DEFER: "defers"}
 
 
@@ -95,6 +108,11 @@ def seconds(lapse: float) -> str:
     if lapse < 9.95:
         return f"{lapse:.1f}".removesuffix(".0") + " s"
     return f"{lapse:.0f} s" if lapse < 1e6 else f"{lapse:g} s"
+
+
+def round_trip(lapse: float) -> str:
+    """Give a lapse as `seconds` does, and below a millisecond, as in a local network, in tenths of one."""
+    return f"{max(lapse, 0.0) * 1000:.1f} ms" if lapse < 0.00095 else seconds(lapse)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.cli import UsageError, main
-from probe.cli.options import Parser, diagnosis, explanation, plain
+from probe.cli.options import Parser, diagnosis, doctor, explanation, plain
 from probe.cli.saving import Saver
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["Explain"], ["did you mean probe-sender explain?"]),
     (["help"], ["did you mean probe-sender --help?"]),
     (["version"], ["did you mean probe-sender --version?"]),
-    (["nothing-like-it"], ["the commands are demo, explain, schema"]),
+    (["nothing-like-it"], ["the commands are demo, doctor, explain, schema"]),
     (["-v", "explain", ADDRESS, "--dns-server=x"], ["--dns-server"]),
     (["<>"], ["null sender", "needs no verification"]),
     ([""], ["null sender"]),
@@ -73,6 +73,16 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["-4", "--source", "::1", ADDRESS], ["--source: ::1 is IPv6"]),
     (["--dns-server", "ns.example.com", ADDRESS], ["--dns-server: 'ns.example.com'", "192.0.2.53:5353"]),
     (["--dns-server", "127.0.0.1:0", ADDRESS], ["--dns-server"]),
+    (["--canary", "mx", ADDRESS], ["--canary: 'mx' is no mail host", "mx.example.com", "[2001:db8::25]:25"]),
+    (["--canary", "mx.example.com:0", ADDRESS], ["--canary: 'mx.example.com:0'"]),
+    (["--canary", "mx.example.com:smtp", ADDRESS], ["--canary"]),
+    (["--canary", "", ADDRESS], ["--canary: ''"]),
+    (["--canary", "192.0.2", ADDRESS], ["--canary: '192.0.2' is no mail host"]),
+    (["--canary", "224.0.0.1", ADDRESS], ["--canary: '224.0.0.1' is the address of no host"]),
+    (["--canary", "\x1b[31m.example.com", ADDRESS], ["--canary"]),
+    (["--canary", "mx.example.com", "--no-canary", ADDRESS], ["--no-canary: not together with --canary"]),
+    (["--no-canary", "--canary", "mx.example.com", ADDRESS], ["--canary: not together with --no-canary"]),
+    (["--no-canary=x", ADDRESS], ["--no-canary: it takes no value"]),
     (["--save", "", ADDRESS], ["--save", "empty"]),
     (["--save", "missing/e.json", ADDRESS], ["--save: there is no directory 'missing'"]),
     (["--save", ".", ADDRESS], ["--save: '.' is a directory"]),
@@ -84,6 +94,16 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["explain", "zzz.json"], ["'zzz.json': there is no such file"]),
     (["explain", "."], ["'.' cannot be read", "--save"]),
     (["schema", "more"], ["'more' is one argument too many"]),
+    (["doctr"], ["'doctr'", "did you mean probe-sender doctor?"]),
+    (["doctor", ADDRESS], ["is one argument too many", "probe-sender doctor --help"]),
+    (["doctor", "--jsn"], ["did you mean --json?"]),
+    (["doctor", "--canary", "mx"], ["--canary: 'mx' is no mail host"]),
+    (["doctor", "--canary", "mx.example.com", "--no-canary"], ["not together with --canary"]),
+    (["doctor", "--helo", "localhost"], ["--helo: 'localhost'"]),
+    (["doctor", "--timeout", "0"], ["--timeout: 0 is not a time"]),
+    (["doctor", "--source", "192.0.2.99"], ["--source: 192.0.2.99 is no address of this host"]),
+    (["doctor", "-4", "--source", "::1"], ["--source: ::1 is IPv6"]),
+    (["doctor", "--dns-server", "ns.example.com"], ["--dns-server"]),
     (["demo", "--fast"], ["unknown option '--fast'", "probe-sender demo --help"]),
 ]
 
@@ -149,14 +169,14 @@ def test_options_may_stand_between_the_addresses(capsys: pytest.CaptureFixture[s
 def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("probe-sender ")
-    for command in ([], ["explain"], ["schema"], ["demo"]):
+    for command in ([], ["explain"], ["schema"], ["demo"], ["doctor"]):
         assert main([*command, "--help"]) == 0
         out, err = capsys.readouterr()
         assert "usage: probe-sender" in out
         assert err == ""
 
 
-@pytest.mark.parametrize("parser", [diagnosis(), explanation(), plain("demo", "Show.")])
+@pytest.mark.parametrize("parser", [diagnosis(), doctor(), explanation(), plain("demo", "Show.")])
 def test_help_fits_80_columns(parser: Parser) -> None:
     assert max(map(len, parser.format_help().splitlines())) <= 80
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from probe.core.address import AddressError, parse
 from probe.core.conversation import (
@@ -28,9 +29,11 @@ from probe.core.model import (
     ExchangeOutcome,
     Purpose,
     Stage,
+    TcpInfo,
     Tls,
     TlsMode,
 )
+from probe.core.plan import SHORTEST_PATIENCE, SMALL_REPLY_TIMEOUT
 from probe.core.reply import REPLY_LIMIT
 from probe.core.script import COMMANDS, Script
 from probe.core.tape import BYTES_KEPT, ENTRIES_APART
@@ -129,6 +132,11 @@ class Play:
         self._actions += self.talk.tls_done(done)
         return self
 
+    def given_up(self, why: str = "in vain") -> Self:
+        self.now += 0.01
+        self._actions += self.talk.given_up(self.now, why)
+        return self
+
     def interrupted(self) -> Self:
         self._actions += self.talk.interrupted(self.now)
         return self
@@ -140,9 +148,9 @@ class Play:
         assert self.talk.deadline is None
         return self
 
-    def session(self) -> Session:
+    def session(self, tcp: TcpInfo | None = None) -> Session:
         connect = Connect(0.9, 1.0, ConnectOutcome.CONNECTED, local_ip=LOCAL_IP)
-        return self.talk.session(connect, self.now)
+        return self.talk.session(connect, self.now, tcp=tcp)
 
     def stages(self) -> list[Stage]:
         return [exchange.stage for exchange in self.session().exchanges]
@@ -459,6 +467,107 @@ def test_silence_in_the_second_try_is_not_asked_again() -> None:
     assert follow_up(p.talk.plan, p.session()) is None
 
 
+# --- small segments -----------------------------------------------------------------------------------
+
+
+def tcp(*, last_ack: float = 0.7, out_of_order: int = 0) -> TcpInfo:
+    return TcpInfo(
+        t=20.0,
+        state=1,
+        retransmits=0,
+        retrans=0,
+        total_retrans=0,
+        segs_out=20,
+        segs_in=20,
+        out_of_order=out_of_order,
+        last_ack=last_ack,
+        last_data=20.0,
+        rtt=0.02,
+        mss=1448,
+    )
+
+
+ALIVE = tcp()
+DEAD = tcp(last_ack=20.0)
+GAP = tcp(last_ack=20.0, out_of_order=1)
+
+
+@pytest.mark.parametrize(
+    ("silent", "info", "retried"),
+    [
+        (play().peer("220 hi"), ALIVE, True),
+        (play().peer("220 hi"), GAP, True),
+        (play().peer("220 hi"), DEAD, False),
+        (play().peer("220 hi"), None, False),  # this system does not tell
+        (play().peer("220 hi").peer("502 no"), ALIVE, True),  # HELO
+        (
+            play().peer("220 hi").peer(EXTENSIONS),
+            ALIVE,
+            False,
+        ),  # STARTTLS: the reply is one line, as those to
+        (greeted(), ALIVE, False),  # MAIL
+        (asked(), ALIVE, False),  # and RCPT
+        (asked(), GAP, True),
+        (asked().peer("250 ok"), ALIVE, False),  # QUIT: the answer is there
+        (greeted().peer("550 no"), ALIVE, False),  # and so it is in the second try
+        (play(), ALIVE, False),  # no greeting at all is something else
+        (play(), GAP, True),
+        (play().bytes(b"220-mx.example.com"), ALIVE, True),
+        (play().bytes(b"220-mx.example.com"), DEAD, False),
+    ],
+)
+def test_stuck_reply_is_asked_for_in_small_segments(
+    silent: Play, info: TcpInfo | None, *, retried: bool
+) -> None:
+    silent.waits(31.0)
+    session = silent.session(info)
+    assert session.exchanges[-1].outcome is ExchangeOutcome.TIMEOUT
+    again = follow_up(silent.talk.plan, session)
+    if not retried:
+        assert again is None or again.purpose is not Purpose.SMALL_SEGMENTS
+        return
+    assert again is not None
+    assert again.purpose is Purpose.SMALL_SEGMENTS
+    assert again.reply_timeout == SMALL_REPLY_TIMEOUT
+    assert again.rcpt == silent.talk.plan.rcpt
+    assert follow_up(again, session) is None
+
+
+def test_certificate_that_does_not_fit_the_path() -> None:
+    p = offered().starts_tls().peer("220 go").given_up().ends()
+    small = follow_up(p.talk.plan, p.session(GAP))
+    assert small is not None
+    assert small.purpose is Purpose.SMALL_SEGMENTS
+    assert small.offer_tls
+    clear = follow_up(p.talk.plan, p.session(ALIVE))
+    assert clear is not None
+    assert clear.purpose is Purpose.CLEAR
+
+
+def test_small_segments_wait_for_a_slow_greeting_again() -> None:
+    p = play().waits(12.0).peer("220 hi").waits(20.1)
+    again = follow_up(p.talk.plan, p.session(ALIVE))
+    assert again is not None
+    assert 12.0 + SMALL_REPLY_TIMEOUT < again.banner_timeout < 12.1 + SMALL_REPLY_TIMEOUT
+
+
+def test_an_impatient_setting_is_no_sign_of_a_stuck_reply() -> None:
+    p = play(structs.replace(plan(), reply_timeout=SHORTEST_PATIENCE - 0.1)).peer("220 hi").waits(3.0)
+    assert p.last().outcome is ExchangeOutcome.TIMEOUT
+    assert follow_up(p.talk.plan, p.session(ALIVE)) is None
+
+
+def test_given_up_ends_it_like_a_time_out() -> None:
+    p = asked().given_up("8 segments got no answer").ends()  # and no QUIT
+    assert (p.last().stage, p.last().outcome) == (Stage.RCPT, ExchangeOutcome.TIMEOUT)
+    assert p.last().detail == "8 segments got no answer"
+    assert p.session().tape[-1].data == "given up: 8 segments got no answer"
+    p.given_up().silence()
+    q = play().bytes(b"220-mx").given_up().ends()
+    assert q.last().reply is not None  # what came is kept
+    asked().peer("250 ok").sends("QUIT").peer("221 x").ends().given_up().silence()
+
+
 # --- catch-all ----------------------------------------------------------------------------------------
 
 RANDOM = "q7x2k9@customer.example.com"
@@ -689,7 +798,9 @@ EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("bytes"), st.one_of(REPLIES, REPLIES, st.binary(max_size=30))),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.1, 0.3, 2.0, 40.0])),
-        st.tuples(st.sampled_from(["close", "reset", "interrupt", "tls", "tls-failed"]), st.none()),
+        st.tuples(
+            st.sampled_from(["close", "reset", "interrupt", "tls", "tls-failed", "given-up"]), st.none()
+        ),
     ),
     max_size=40,
 )
@@ -713,21 +824,23 @@ def _event(talk: Conversation, kind: str, value: object, now: float) -> Iterable
             return talk.timed_out(now)
         case "close" | "reset":
             return talk.closed(now, reset=kind == "reset")
+        case "given-up":
+            return talk.given_up(now, "in vain")
         case "interrupt":
             return talk.interrupted(now)
         case _:
             return talk.tls_done(Tls(now, now, ok=kind == "tls"))
 
 
-@given(PLANS, EVENTS)
-def test_any_peer_at_any_time(the_plan: Plan, events: list[tuple[str, object]]) -> None:
+@given(PLANS, EVENTS, st.sampled_from([None, ALIVE, DEAD, GAP]))
+def test_any_peer_at_any_time(the_plan: Plan, events: list[tuple[str, object]], info: TcpInfo | None) -> None:
     talk = Conversation(the_plan)
     actions = list(talk.connected(0.0, LOCAL_IP))
     now = 0.0
     aborting = False
     for kind, value in events:
         now += value if isinstance(value, float) else 0.001
-        aborting |= kind in {"close", "reset", "interrupt", "tls-failed"} and not talk.finished
+        aborting |= kind in {"close", "reset", "interrupt", "tls-failed", "given-up"} and not talk.finished
         actions += _event(talk, kind, value, now)
     while (deadline := talk.deadline) is not None:  # it always ends
         actions += talk.timed_out(deadline)
@@ -740,7 +853,8 @@ def test_any_peer_at_any_time(the_plan: Plan, events: list[tuple[str, object]]) 
     assert not any(line.upper().startswith(b"DATA") for line in lines)
     assert lines.count(b"QUIT\r\n") <= 1
 
-    session = talk.session(Connect(0.0, 0.0, ConnectOutcome.CONNECTED, local_ip=LOCAL_IP), now)
+    connect = Connect(0.0, 0.0, ConnectOutcome.CONNECTED, local_ip=LOCAL_IP)
+    session = talk.session(connect, now, tcp=info)
     if lines:
         assert session.exchanges[0].stage is Stage.BANNER
         assert session.exchanges[0].outcome is ExchangeOutcome.REPLY

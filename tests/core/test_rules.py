@@ -13,15 +13,19 @@ from hypothesis import strategies as st
 from probe.core import phrases
 from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Sender, Step
 from probe.core.model import About, Cause, Reply, Stage, TlsMode
+from probe.core.network import After, Nearer, Ports, Refuser, Silence, Us
 from probe.core.phrasebook import BASIC, ENHANCED, TABLE
 from probe.core.reasons import CAUSES, REASONS, WORST_FIRST
-from probe.core.rules import HOST_RULES, Rule, decide
+from probe.core.rules import HOST_RULES, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from probe.core.rule import Rule
+
 FIELDS = {
     "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "awaited", "local_ip", "helo", "mail_from",
+    "after", "before", "target", "control", "refuser", "refuser_at", "loop", "canary",
 }  # fmt: skip
 
 
@@ -35,14 +39,20 @@ COLUMNS: dict[str, tuple[object, ...]] = {
     "codes": tuple(Codes),
     "sender": tuple(Sender),
     "tls": tuple(TlsMode),
+    "silence": tuple(Silence),
+    "refuser": tuple(Refuser),
+    "ports": tuple(Ports),
+    "us": tuple(Us),
+    "after": tuple(After),
+    "nearer": tuple(Nearer),
 }
 
 
 def rows_of(rule: Rule) -> Iterator[Facts]:
-    """Give every combination of the columns that this rule matches."""
-    allowed = [getattr(rule, name) or values for name, values in COLUMNS.items()]
-    for values in product(*allowed):
-        yield Facts(**dict(zip(COLUMNS, values, strict=True)))
+    """Give every combination of the columns that this rule matches; the first columns vary fastest."""
+    names = tuple(reversed(COLUMNS))
+    for values in product(*(getattr(rule, name) or COLUMNS[name] for name in names)):
+        yield Facts(**dict(zip(names, values, strict=True)))
 
 
 def row(**columns: object) -> Facts:

@@ -1,9 +1,8 @@
-"""Real firewalls and routers on the path: what each of them makes of a probe.
+"""Real firewalls and routers on a short path: what each of them makes of a probe of both families at once.
 
-The expectations come from what the kernel turns each event into (net/ipv4/icmp.c `icmp_err_convert`,
-net/ipv6/icmp.c `tab_unreach`), and were written down before the run. With the errno alone "administratively
-prohibited" cannot be told from "host unreachable" on IPv4: both are EHOSTUNREACH. The tests that take longest
-come first, so that no worker waits for them at the end.
+The expectations come from the ICMP error that each rule sends, and were written down before the run. Where on
+the path it is said is the matter of `test_network.py`. The tests that take longest come first, so that no
+worker waits for them at the end.
 """
 
 from __future__ import annotations
@@ -42,6 +41,9 @@ REFUSED = ("unreachable", "connect.refused", 6)
 HOST = ("unreachable", "connect.host-unreachable", 6)
 NET = ("unreachable", "connect.net-unreachable", 6)
 PROHIBITED = ("unreachable", "connect.prohibited", 6)
+MIDDLEBOX = ("unreachable", "connect.refused-by-middlebox", 6)
+FILTERED = ("firewall-timeout", "connect.port-filtered", 5)
+OWN_FIREWALL = ("inconclusive", "connect.own-firewall", 3)
 NO_ROUTE = ("inconclusive", "connect.no-route", 3)
 OWN = ("inconclusive", "connect.local-error", 3)
 
@@ -52,26 +54,63 @@ RULES = {
     "own-drops": ("client", "output", "drop", TIMEOUT, TIMEOUT),
     "server-resets": ("server", "input", "reject with tcp reset", REFUSED, REFUSED),
     "router-resets": ("router", "forward", "reject with tcp reset", REFUSED, REFUSED),
-    "own-resets": ("client", "output", "reject with tcp reset", REFUSED, REFUSED),
-    "router-host-unreachable": ("router", "forward", "reject with icmpx type host-unreachable", HOST, HOST),
-    "router-net-unreachable": ("router", "forward", "reject with icmpx type no-route", NET, NET),
-    "router-prohibits": ("router", "forward", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
-    "server-prohibits": ("server", "input", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
+    "own-resets": ("client", "output", "reject with tcp reset", OWN_FIREWALL, OWN_FIREWALL),
+    # Of this port only: then it is a rule, whatever the words.
+    "router-host-unreachable": (
+        "router",
+        "forward",
+        "reject with icmpx type host-unreachable",
+        PROHIBITED,
+        PROHIBITED,
+    ),
+    "router-net-unreachable": (
+        "router",
+        "forward",
+        "reject with icmpx type no-route",
+        PROHIBITED,
+        PROHIBITED,
+    ),
+    "router-prohibits": (
+        "router",
+        "forward",
+        "reject with icmpx type admin-prohibited",
+        PROHIBITED,
+        PROHIBITED,
+    ),
+    "server-prohibits": (
+        "server",
+        "input",
+        "reject with icmpx type admin-prohibited",
+        PROHIBITED,
+        PROHIBITED,
+    ),
     "router-port-unreachable": (
         "router",
         "forward",
         "reject with icmpx type port-unreachable",
-        REFUSED,
-        REFUSED,
+        MIDDLEBOX,
+        MIDDLEBOX,
     ),
-    "own-port-unreachable": ("client", "output", "reject with icmpx type port-unreachable", REFUSED, REFUSED),
-    "own-prohibits": ("client", "output", "reject with icmpx type admin-prohibited", HOST, PROHIBITED),
+    "own-port-unreachable": (
+        "client",
+        "output",
+        "reject with icmpx type port-unreachable",
+        OWN_FIREWALL,
+        OWN_FIREWALL,
+    ),
+    "own-prohibits": (
+        "client",
+        "output",
+        "reject with icmpx type admin-prohibited",
+        OWN_FIREWALL,
+        OWN_FIREWALL,
+    ),
 }
 
 ROUTES = {
     # id: (whose routing table, kind of route, what follows over IPv4, over IPv6)
     "router-unreachable": ("router", "unreachable", HOST, NET),
-    "router-prohibit": ("router", "prohibit", HOST, PROHIBITED),
+    "router-prohibit": ("router", "prohibit", PROHIBITED, PROHIBITED),
     "own-unreachable": ("client", "unreachable", NO_ROUTE, NO_ROUTE),
     "own-prohibit": ("client", "prohibit", OWN, OWN),
     "own-blackhole": ("client", "blackhole", OWN, OWN),
@@ -101,8 +140,8 @@ def chain(whole_chain: Chain) -> Chain:
 
 def test_all_eight_addresses_are_silent(chain: Chain) -> None:
     ended = _probe_eight(chain, silent=_eight_addresses())
-    assert _outcome(ended) == TIMEOUT
-    assert ended.seconds < 20  # benchmarks.deadhosts holds the goal; here a busy machine must not fail
+    assert _outcome(ended) == FILTERED
+    assert ended.seconds < 15  # benchmarks.deadhosts holds the goal; here a busy machine must not fail
 
 
 def test_seven_of_eight_addresses_are_silent(chain: Chain) -> None:
@@ -110,8 +149,9 @@ def test_seven_of_eight_addresses_are_silent(chain: Chain) -> None:
     ended = _probe_eight(chain, silent=addresses[:-1])
     assert _outcome(ended) == ACCEPTED
     assert [host["ip"] for host in ended.report["hosts"]] == addresses
-    causes = [(host["cause"], host["reason"]) for host in ended.report["hosts"]]
-    assert causes == [TIMEOUT[:2]] * 7 + [ACCEPTED[:2]]
+    *dead, last = [(host["cause"], host["reason"]) for host in ended.report["hosts"]]
+    assert set(dead) <= {TIMEOUT[:2], FILTERED[:2]}  # the first ones may be silent for long enough
+    assert last == ACCEPTED[:2]
     assert ended.seconds < 6  # benchmarks.deadhosts holds the goal; here a busy machine must not fail
 
 
@@ -123,7 +163,6 @@ def test_open_path(chain: Chain) -> None:
 def test_firewall_rule(chain: Chain, name: str) -> None:
     where, hook, verdict, over_4, over_6 = RULES[name]
     getattr(chain, where).filter(hook, f"tcp dport 25 {verdict}")
-    # Over IPv6 a refusal that is there before connect() returns is noticed only with the second SYN, after 1 s.
     ended = _probe(chain, "--connect-timeout", "0.5" if verdict == "drop" else "3")
     _check(ended, over_4, over_6)
     if verdict == "drop":

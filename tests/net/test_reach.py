@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.core.model import ConnectOutcome
-from probe.net import reach
+from probe.core.model import ConnectOutcome, Notice, NoticeOrigin
+from probe.net import reach, tcp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +46,9 @@ def deaf() -> Iterator[int]:
 
 
 def try_connect(
-    ip: str, port: int, *, limit: float = 5.0, source: str | None = None
+    ip: str, port: int, *, limit: float = 5.0, source: str | None = None, mss: int | None = None
 ) -> tuple[Connect, socket.socket | None]:
-    return asyncio.run(reach.connect(ip, port, timeout=limit, source=source, clock=time.monotonic))
+    return asyncio.run(reach.connect(ip, port, timeout=limit, source=source, clock=time.monotonic, mss=mss))
 
 
 def test_connected(listener: socket.socket) -> None:
@@ -60,6 +60,9 @@ def test_connected(listener: socket.socket) -> None:
         assert record.errno is None
         assert record.started <= record.ended
         assert not sock.getblocking()
+        if tcp.LINUX:  # an established connection must not die of an ICMP error
+            assert not sock.getsockopt(socket.IPPROTO_IP, tcp.IP_RECVERR)
+        assert (record.notices, record.tcp) == ((), None)
 
 
 def test_from_a_chosen_source(listener: socket.socket) -> None:
@@ -93,6 +96,10 @@ def test_refused(listener: socket.socket) -> None:
         errno.ECONNREFUSED,
         "ECONNREFUSED",
     )
+    assert record.notices == ()  # a reset, and no ICMP
+    if tcp.LINUX:
+        assert record.tcp is not None
+        assert record.tcp.state == tcp.CLOSE
 
 
 def test_silence(deaf: int) -> None:
@@ -103,6 +110,10 @@ def test_silence(deaf: int) -> None:
     assert record.errno is None  # the limit was ours, the system has not given up
     assert 0.2 <= record.ended - record.started < 1.0
     assert descriptors() == before
+    if tcp.LINUX:
+        assert record.tcp is not None
+        assert (record.tcp.state, record.tcp.segs_in) == (tcp.SYN_SENT, 0)
+    assert record.local_ip == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -146,3 +157,121 @@ def test_cancelled_leaves_nothing_open(deaf: int) -> None:
         assert descriptors() == before - 1
 
     asyncio.run(attempt())
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_given_up(deaf: int, *, before: bool) -> None:
+    async def give_up() -> tuple[Connect, socket.socket | None]:
+        attempt = reach.Attempt("127.0.0.1", deaf, timeout=5, source=None, clock=time.monotonic)
+        if before:
+            attempt.give_up()
+        else:
+            asyncio.get_running_loop().call_later(0.05, attempt.give_up)
+        return await attempt.run()
+
+    opened = descriptors()
+    record, sock = asyncio.run(give_up())
+    assert sock is None
+    assert (record.outcome, record.errno) == (ConnectOutcome.TIMEOUT, None)
+    assert record.ended - record.started < 1.0
+    assert descriptors() == opened
+
+
+def test_the_state_while_it_waits(deaf: int) -> None:
+    async def look() -> tuple[Connect, Connect, Connect]:
+        attempt = reach.Attempt("127.0.0.1", deaf, timeout=5, source=None, clock=time.monotonic)
+        before = attempt.so_far()
+        task = asyncio.create_task(attempt.run())
+        await asyncio.sleep(0.05)
+        during = attempt.so_far()
+        task.cancel()
+        await asyncio.wait({task})
+        return before, during, attempt.so_far()
+
+    before, during, after = asyncio.run(look())
+    assert {record.outcome for record in (before, during, after)} == {ConnectOutcome.CUT_SHORT}
+    assert (before.tcp, before.local_ip) == (None, None)
+    assert during.local_ip == after.local_ip == "127.0.0.1"
+    if tcp.LINUX:
+        assert during.tcp is not None
+        assert after.tcp is not None  # read before the socket was closed
+        assert (during.tcp.state, after.tcp.state) == (tcp.SYN_SENT, tcp.SYN_SENT)
+
+
+@pytest.mark.skipif(not tcp.LINUX, reason="TCP_INFO tells")
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_small_segments(ip: str) -> None:
+    family = tcp.family_of(ip)
+    try:
+        server = socket.create_server((ip, 0), family=family)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        small = tcp.SMALL_MSS[family]
+        _, sock = try_connect(ip, server.getsockname()[1], mss=small)
+        assert sock is not None
+        theirs, _ = server.accept()
+        with sock, theirs:
+            for end in (sock, theirs):
+                info = tcp.tcp_info(end, 0.0)
+                assert info is not None
+                assert info.mss <= small
+
+
+# --- ICMP errors, on a kernel that goes on in SYN_SENT: queued, and nothing else told ------------------
+
+
+def notice(kind: int, code: int) -> Notice:
+    return Notice(0.1, NoticeOrigin.ICMP, kind, code, "192.0.2.254")
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(13, ConnectOutcome.PROHIBITED), (3, ConnectOutcome.REFUSED)])
+def test_an_entry_of_the_queue_is_a_result(
+    deaf: int, monkeypatch: pytest.MonkeyPatch, code: int, outcome: ConnectOutcome
+) -> None:
+    async def at_once(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(reach.Attempt, "_wait", at_once)
+    monkeypatch.setattr(tcp, "notices", lambda *_: (notice(3, code),))
+    before = descriptors()
+    record, sock = try_connect("127.0.0.1", deaf)
+    assert sock is None
+    assert (record.outcome, record.errno) == (outcome, None)
+    assert record.notices == (notice(3, code),)
+    assert descriptors() == before
+
+
+def test_an_entry_that_says_nothing_ends_nothing(deaf: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([True, True, False])
+
+    async def in_turn(*_: object) -> bool:
+        return next(answers)
+
+    monkeypatch.setattr(reach.Attempt, "_wait", in_turn)
+    monkeypatch.setattr(tcp, "notices", lambda *_: (notice(3, 4),))
+    record, _ = try_connect("127.0.0.1", deaf)
+    assert record.outcome is ConnectOutcome.TIMEOUT
+    assert len(record.notices) == 3
+
+
+def test_an_entry_beside_an_established_connection(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "notices", lambda *_: (notice(11, 0),))
+    record, sock = try_connect("127.0.0.1", listener.getsockname()[1])
+    assert sock is not None
+    sock.close()
+    assert (record.outcome, record.notices) == (ConnectOutcome.CONNECTED, (notice(11, 0),))
+
+
+def test_a_system_without_any_of_it(
+    listener: socket.socket, deaf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "LINUX", False)
+    record, sock = try_connect("127.0.0.1", listener.getsockname()[1])
+    assert sock is not None
+    sock.close()
+    assert record.outcome is ConnectOutcome.CONNECTED
+    record, _ = try_connect("127.0.0.1", deaf, limit=0.1)
+    assert (record.outcome, record.notices, record.tcp) == (ConnectOutcome.TIMEOUT, (), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import socket
 import ssl
@@ -24,8 +25,10 @@ from probe.core.model import (
     Stage,
     TlsMode,
 )
-from probe.net import wire
+from probe.lab.world import DeadHost
+from probe.net import smtp, tcp, wire
 from probe.net.smtp import Call
+from probe.net.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,8 +51,15 @@ def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.Abstrac
     return uvloop.new_event_loop
 
 
-def plan(*, limit: float = 5.0, quit_limit: float = 1.0, tls: TlsMode = TlsMode.AUTO) -> Plan:
+def plan(
+    *,
+    limit: float = 5.0,
+    quit_limit: float = 1.0,
+    tls: TlsMode = TlsMode.AUTO,
+    purpose: Purpose = Purpose.CALLOUT,
+) -> Plan:
     return Plan(
+        purpose=purpose,
         rcpt=SENDER,
         helo="probe.example.com",
         tls=tls,
@@ -169,6 +179,8 @@ def test_whole_callout(loop_factory: Callable[[], asyncio.AbstractEventLoop]) ->
     assert in_step(session) is True
     assert session.connect.outcome is ConnectOutcome.CONNECTED
     assert session.connect.local_ip == "127.0.0.1"
+    assert (session.tcp is not None) == tcp.LINUX
+    assert session.soft_error is None
 
 
 STAGES = [Stage.BANNER, Stage.EHLO, Stage.MAIL, Stage.RCPT, Stage.QUIT]
@@ -195,6 +207,7 @@ def test_every_stage_broken(
     if outcome is ExchangeOutcome.RESET:
         assert last.detail == "ECONNRESET"
     assert session.tape[-1].direction is Direction.NOTE
+    assert (session.tcp is not None) == tcp.LINUX  # read before the socket was closed
 
 
 def test_nobody_listens() -> None:
@@ -208,6 +221,8 @@ def test_nobody_listens() -> None:
     assert session.connect.outcome is ConnectOutcome.REFUSED
     assert session.exchanges == ()
     assert not call.connected.is_set()
+    assert session.tcp is None
+    assert (session.connect.tcp is not None) == tcp.LINUX
 
 
 # --- how replies come -------------------------------------------------------------------------------
@@ -474,3 +489,111 @@ def test_snapshot_while_it_runs() -> None:
     assert before.exchanges == ()
     assert during.connect.outcome is ConnectOutcome.CONNECTED
     assert [(e.stage, e.outcome) for e in during.exchanges] == [(Stage.BANNER, ExchangeOutcome.CUT_SHORT)]
+
+
+# --- the connection beneath ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "while", "after"])
+def test_giving_up_the_connection(when: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def main() -> Session:
+        dead = DeadHost("127.0.0.1")
+        port = await dead.start()
+        try:
+            call = Call("127.0.0.1", port, plan(), connect_timeout=5, source=None, clock=time.monotonic)
+            if when == "before":
+                call.give_up()
+            task = asyncio.create_task(call.run())
+            await asyncio.sleep(0.05)
+            call.give_up()
+            call.give_up()
+            return await task
+        finally:
+            await dead.stop()
+
+    async def established() -> Session:
+        the_host = host(*GOOD)
+        async with the_host.open():
+            call = the_host.call(plan())
+            task = asyncio.create_task(call.run())
+            await call.connected.wait()
+            call.give_up()
+            return await task
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        session = runner.run(established() if when == "after" else main())
+    if when == "after":
+        assert replies(session)[Stage.RCPT] == 250
+        return
+    assert session.connect.outcome is ConnectOutcome.TIMEOUT
+    assert session.connect.ended - session.connect.started < 1
+    assert session.exchanges == ()
+    if tcp.LINUX:
+        assert session.connect.tcp is not None
+        assert session.connect.tcp.state == tcp.SYN_SENT
+
+
+@pytest.mark.skipif(not tcp.LINUX, reason="TCP_INFO tells")
+def test_the_plan_may_ask_for_small_segments() -> None:
+    large = converse(host(*GOOD), plan())
+    small = converse(host(*GOOD), plan(purpose=Purpose.SMALL_SEGMENTS))
+    assert large.tcp is not None
+    assert small.tcp is not None
+    assert small.tcp.mss <= 536 < large.tcp.mss
+    assert small.purpose is Purpose.SMALL_SEGMENTS
+
+
+@pytest.mark.skipif(not tcp.LINUX, reason="TCP_INFO tells")
+def test_a_silent_peer_whose_tcp_is_alive(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """The only test that has to wait: the kernel asks no sooner than after a second."""
+    session = converse(host(end="stay"), plan(limit=2.3), loop_factory)
+    assert session.exchanges[-1].outcome is ExchangeOutcome.TIMEOUT
+    assert session.tcp is not None
+    assert session.tcp.last_data > 2
+    assert session.tcp.last_ack < 1.8
+    assert follow_up(plan(limit=2.3), session) is None
+
+
+def test_a_wait_in_vain_is_ended(
+    monkeypatch: pytest.MonkeyPatch, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    monkeypatch.setattr(smtp, "SILENCE", 0.05)
+    monkeypatch.setattr(Watch, "look", lambda *_: "nobody is there")
+    the_host = host(b"220 hi\r\n", b"250 mx\r\n", end="stay")
+    session = converse(the_host, plan(), loop_factory)
+    last = session.exchanges[-1]
+    assert (last.stage, last.outcome, last.detail) == (
+        Stage.MAIL,
+        ExchangeOutcome.TIMEOUT,
+        "nobody is there",
+    )
+    assert last.ended - last.sent < 1
+    assert the_host.lines[-1] == b"MAIL FROM:<>\r\n"  # and no QUIT
+
+
+def test_a_reset_that_the_watch_has_read_is_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(watch: Watch, _: float) -> None:
+        watch.ended_by = ConnectionResetError(errno.ECONNRESET, "ECONNRESET")
+
+    monkeypatch.setattr(smtp, "SILENCE", 0.05)
+    monkeypatch.setattr(Watch, "look", look)
+    session = converse(host(b"220 hi\r\n", end="stay"), plan())
+    assert (session.exchanges[-1].stage, session.exchanges[-1].outcome) == (Stage.EHLO, ExchangeOutcome.RESET)
+    assert session.exchanges[-1].detail == "ECONNRESET"
+
+
+def test_a_quick_peer_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "SILENCE", 0.3)
+    looked: list[float] = []
+    monkeypatch.setattr(Watch, "look", lambda _, now: looked.append(now))
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for turn in GOOD:
+            await asyncio.sleep(0.1)
+            writer.write(turn)
+            if not turn.startswith(b"221"):
+                await reader.readline()
+
+    session = converse(Host(handler), plan())
+    assert replies(session)[Stage.QUIT] == 221
+    assert looked == []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from probe.core.model import (
+    Answer,
+    CanaryOutcome,
     Cause,
     Confidence,
     ConnectOutcome,
@@ -11,7 +15,10 @@ from probe.core.model import (
     DnsTry,
     ExchangeOutcome,
     MtaOutcome,
+    Notice,
+    NoticeOrigin,
     Oddity,
+    Protocol,
     Purpose,
     Report,
     Side,
@@ -41,6 +48,41 @@ def firewall() -> Report:
         ),
         rule="connect-silent",
         seconds=10.2,
+    )
+
+
+def filtered() -> Report:
+    """Make the report of a port that a router between hop 2 and hop 3 of four drops."""
+    passed, silent = Answer.TIME_EXCEEDED, make.connect(ConnectOutcome.TIMEOUT, ended=3.44)
+    first, second, third = make.ROUTERS
+    probes = (
+        make.path_probe(1, passed, sender=first, ended=1.0003),
+        make.path_probe(2, passed, sender=second),
+        make.path_probe(3),
+        make.path_probe(3, passed, protocol=Protocol.UDP, port=33437, sender=third, ended=1.009),
+        make.path_probe(4),
+    )
+    place = f"between hop 2 ({second}) and hop 3 ({third})"
+    return make.report(
+        make.host_report(
+            cause=Cause.FIREWALL_TIMEOUT,
+            reason="connect.port-filtered",
+            stage=Stage.CONNECT,
+            network=make.network(),
+        ),
+        cause=Cause.FIREWALL_TIMEOUT,
+        reason="connect.port-filtered",
+        confidence=Confidence.PROBABLE,
+        side=Side.PATH,
+        summary=f"Port 25 of mx1.customer.example.com [203.0.113.15] is filtered {place}.",
+        because=("Hop 3 answers UDP, and stays silent for port 25.",),
+        rule="connect-port-filtered",
+        seconds=3.5,
+        observed=make.evidence(
+            make.host(make.session(connected=silent), probes=probes),
+            called=make.canary(),
+            ended=3.5,
+        ),
     )
 
 
@@ -180,18 +222,36 @@ def everything() -> Report:
         tape=(Tape(t=0.3, until=0.3, direction=Direction.NOTE, data="something happened"),),
         dropped=3,
     )
+    plain = replace(plain, soft_error="EHOSTUNREACH")
+    notice = Notice(t=0.05, origin=NoticeOrigin.ICMP6, type=1, code=1, sender="2001:db8::1")
     secure = make.session(
         *make.conversation(),
         purpose=Purpose.CLEAR,
         tls=Tls(started=0.05, ended=0.06, ok=True, version="TLSv1.3", cipher="AES", certificate="PEM"),
     )
     refused = make.session(
-        connected=make.connect(ConnectOutcome.REFUSED, errno=111, errno_name="ECONNREFUSED")
+        connected=replace(
+            make.connect(ConnectOutcome.REFUSED, errno=111, errno_name="ECONNREFUSED"), notices=(notice,)
+        )
+    )
+    probes = (
+        make.path_probe(3, Answer.PROHIBITED, sender="2001:db8::1", notice=notice, arrived_ttl=62),
+        make.path_probe(None, Answer.ECHO, protocol=Protocol.ICMP, port=None, sender="2001:db8::25"),
     )
     skipped = make.host(name="mx3.example.com", ip="10.0.0.1", skipped=Skip.NOT_PUBLIC)
     return make.report(
         make.host_report(reply="250 Ok"),
-        make.host_report("mx2.example.com", "2001:db8::25", preference=None, reply="550 no"),
+        make.host_report(
+            "mx2.example.com",
+            "2001:db8::25",
+            preference=None,
+            reply="550 no",
+            network=make.network(
+                make.hop(3, "2001:db8::1", Answer.PROHIBITED, Answer.TIME_EXCEEDED),
+                make.hop(4, None, None, Answer.CONNECTED, control="tcp/443"),
+                lacking=("icmp-errors", "ping", "tcp-info", "something new"),
+            ),
+        ),
         next_steps=(make.step("Wait."), make.step("Ask them.", Who.THEIR_ADMIN)),
         side=Side.THEIRS,
         mta=make.mta(MtaOutcome.REJECT, exim="550 no", postfix="550 no"),
@@ -200,15 +260,17 @@ def everything() -> Report:
         notes=("A note.", "Another."),
         observed=make.evidence(
             make.host(plain, secure),
-            make.host(refused, ip="2001:db8::25"),
+            make.host(refused, ip="2001:db8::25", probes=probes),
             skipped,
             dns=(*dns_failure().evidence.dns, make.answer("www.example.com", "A", "192.0.2.1", "192.0.2.2")),
+            called=make.canary(CanaryOutcome.UNTESTED, ip=None, detail="it has no address"),
         ),
     )
 
 
 ALL = (
     firewall,
+    filtered,
     missing,
     second_host_accepts,
     null_sender_refused,

@@ -5,11 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from probe.core.model import (
+    Answer,
     ConnectOutcome,
     Direction,
     Evidence,
     ExchangeOutcome,
+    Notice,
+    NoticeOrigin,
     Oddity,
+    Protocol,
     Session,
     Skip,
     Stage,
@@ -34,6 +38,62 @@ def test_a_refused_connection_names_the_errno() -> None:
     assert talk(make.session(connected=refused)) == [
         "   0.060    +0.020   = connection refused (ECONNREFUSED)",
     ]
+
+
+def test_the_router_that_refused_is_named_before_the_outcome() -> None:
+    notice = Notice(t=0.05, origin=NoticeOrigin.ICMP, type=3, code=13, sender="198.51.100.1")
+    prohibited = make.connect(ConnectOutcome.PROHIBITED, errno=113, errno_name="EHOSTUNREACH")
+    assert talk(make.session(connected=replace(prohibited, notices=(notice,))), width=100) == [
+        "   0.050             = ICMP 3/13 from 198.51.100.1",
+        "   0.060    +0.020   = connection prohibited by a router or firewall (EHOSTUNREACH)",
+    ]
+
+
+def test_a_flood_of_icmp_errors_is_cut() -> None:
+    notices = tuple(Notice(0.05, NoticeOrigin.ICMP6, 1, 4, None) for _ in range(1000))
+    connected = replace(make.connect(ConnectOutcome.REFUSED), notices=notices)
+    shown = talk(make.session(connected=connected))
+    assert shown[0] == "   0.050             = ICMPv6 1/4"
+    assert shown.count(shown[0]) == 10
+    assert shown[10] == "   0.050             = ... 990 more ICMP errors"
+
+
+def test_an_error_that_did_not_end_the_connection_stands_at_its_end() -> None:
+    silent = make.exchange(Stage.BANNER, None, sent=0.06, ended=30.06, outcome=ExchangeOutcome.TIMEOUT)
+    assert talk(replace(make.session(silent), soft_error="EHOSTUNREACH"), width=100)[-1] == (
+        "  30.060             = an ICMP error had come and not ended the connection (EHOSTUNREACH)"
+    )
+
+
+def test_every_packet_of_a_path_search_is_a_line() -> None:
+    notice = Notice(t=1.0, origin=NoticeOrigin.ICMP, type=3, code=13, sender="198.51.100.1")
+    exceeded = replace(notice, type=11, code=0)
+    udp = make.path_probe(
+        3, Answer.TIME_EXCEEDED, protocol=Protocol.UDP, port=33436, sender="198.51.100.9", notice=exceeded
+    )
+    host = make.host(
+        probes=(
+            udp,
+            make.path_probe(3),
+            make.path_probe(2, Answer.PROHIBITED, sender="198.51.100.1", notice=notice, ended=1.0003),
+            make.path_probe(None, Answer.RESET, port=443, sender="203.0.113.15", arrived_ttl=61),
+            make.path_probe(None, Answer.ECHO, protocol=Protocol.ICMP, port=None, sender="203.0.113.15"),
+        )
+    )
+    ((title, lines),) = transcript.sessions(make.evidence(host), width=80)
+    assert title == "mx1.customer.example.com [203.0.113.15] port 25, path: 5 packets"
+    assert lines == [
+        "   1.000      8 ms  udp/33436  ttl 3    time exceeded from 198.51.100.9",
+        "   1.000     2.4 s  tcp/25     ttl 3    no answer",
+        "   1.000    0.3 ms  tcp/25     ttl 2    prohibited from 198.51.100.1 (ICMP 3/13)",
+        "   1.000      8 ms  tcp/443             refused from 203.0.113.15, arrived with",
+        "                                        ttl 61",
+        "   1.000      8 ms  icmp                echo from 203.0.113.15",
+    ]
+
+
+def test_a_path_search_that_sent_nothing_has_no_title() -> None:
+    assert transcript.sessions(make.evidence(make.host(probes=())), width=80) == []
 
 
 def test_silence_says_how_long() -> None:

@@ -46,6 +46,26 @@ def test_any_lapse_has_a_short_form(lapse: float) -> None:
     assert len(wording.seconds(lapse)) <= 16
 
 
+@pytest.mark.parametrize(
+    ("lapse", "said"),
+    [
+        (-1.0, "0.0 ms"),
+        (0.00034, "0.3 ms"),
+        (0.00094, "0.9 ms"),
+        (0.00096, "1 ms"),
+        (0.0082, "8 ms"),
+        (2.4, "2.4 s"),
+    ],
+)
+def test_round_trip(lapse: float, said: str) -> None:
+    assert wording.round_trip(lapse) == said
+
+
+@given(st.floats())
+def test_any_round_trip_has_a_short_form(lapse: float) -> None:
+    assert len(wording.round_trip(lapse)) <= 16
+
+
 def test_count() -> None:
     assert [wording.count(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
     assert wording.count(2, "address", "addresses") == "2 addresses"
@@ -59,6 +79,7 @@ def test_count() -> None:
         (model.Severity, wording.SEVERITIES),
         (model.Skip, wording.SKIPS),
         (model.ConnectOutcome, wording.CONNECTS),
+        (model.Answer, wording.ANSWERS),
         (model.MtaOutcome, wording.DOES),
     ],
 )

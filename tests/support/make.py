@@ -13,6 +13,9 @@ from probe.core.model import (
     Address,
     AddressForm,
     AddressKind,
+    Answer,
+    Canary,
+    CanaryOutcome,
     Cause,
     Confidence,
     Connect,
@@ -26,15 +29,21 @@ from probe.core.model import (
     Exchange,
     ExchangeOutcome,
     HeloSource,
+    Hop,
     HostEvidence,
     HostReport,
     Mta,
     MtaOutcome,
     MtaView,
+    Network,
     NextStep,
+    Notice,
     Oddity,
     Options,
     Origin,
+    PathEvidence,
+    PathProbe,
+    Protocol,
     Purpose,
     Reading,
     Reason,
@@ -61,6 +70,7 @@ MX_IP = "203.0.113.15"
 OUR_IP = "192.0.2.10"
 OUR_HELO = "probe.example.net"
 NAME_SERVER = "192.0.2.53:53"
+ROUTERS = ("192.0.2.1", "198.51.100.1", "198.51.100.9")
 BEGAN = "2026-01-15T09:30:00Z"
 TOOL = Tool(name="probe-sender", version="0.1.0", rules_version=1)
 
@@ -279,8 +289,9 @@ def host(
     origin: Origin = Origin.MX,
     scope: Scope = Scope.PUBLIC,
     skipped: Skip | None = None,
+    probes: tuple[PathProbe, ...] | None = None,
 ) -> HostEvidence:
-    """Make a mail host address and what was tried with it."""
+    """Make a mail host address and what was tried with it; `probes` are the packets of a path search."""
     return HostEvidence(
         name=name,
         ip=ip,
@@ -290,6 +301,70 @@ def host(
         scope=scope,
         skipped=skipped,
         sessions=sessions,
+        path=None if probes is None else path(*probes),
+    )
+
+
+def path_probe(
+    ttl: int | None = None,
+    reply: Answer = Answer.SILENT,
+    *,
+    protocol: Protocol = Protocol.TCP,
+    port: int | None = 25,
+    sent: float = 1.0,
+    ended: float | None = None,
+    sender: str | None = None,
+    notice: Notice | None = None,
+    arrived_ttl: int | None = None,
+) -> PathProbe:
+    """Make a packet of a path search: answered after 8 ms, given up after 2.4 s when silent, unless told."""
+    if ended is None:
+        ended = sent + (2.4 if reply is Answer.SILENT else 0.008)
+    return PathProbe(
+        protocol=protocol,
+        port=port,
+        ttl=ttl,
+        sent=sent,
+        ended=ended,
+        answer=reply,
+        sender=sender,
+        notice=notice,
+        arrived_ttl=arrived_ttl,
+    )
+
+
+def path(*probes: PathProbe, lacking: tuple[str, ...] = ()) -> PathEvidence:
+    """Make a path search of the packets given; it lasts from the first of them to the last answer."""
+    return PathEvidence(
+        started=min((probe.sent for probe in probes), default=1.0),
+        ended=max((probe.ended for probe in probes), default=1.0),
+        probes=probes,
+        lacking=lacking,
+    )
+
+
+def canary(
+    outcome: CanaryOutcome = CanaryOutcome.ANSWERED,
+    *,
+    name: str = "mx.example.net",
+    ip: str | None = "198.51.100.25",
+    family: int = 4,
+    started: float = 1.0,
+    ended: float = 1.03,
+    banner: str | None = None,
+    detail: str | None = None,
+) -> Canary:
+    """Make the call to a mail host known to be up."""
+    return Canary(
+        name=name,
+        port=25,
+        family=family,
+        outcome=outcome,
+        ip=ip,
+        started=started,
+        ended=ended,
+        banner=banner,
+        detail=detail,
     )
 
 
@@ -301,6 +376,7 @@ def evidence(
     ended: float = 0.5,
     interrupted: bool = False,
     cut_short: bool = False,
+    called: Canary | None = None,
 ) -> Evidence:
     """Make a run: by default one MX, one address, and whatever hosts are given."""
     if dns is None:
@@ -321,6 +397,7 @@ def evidence(
         ended=ended,
         interrupted=interrupted,
         cut_short=cut_short,
+        canary=called,
     )
 
 
@@ -340,6 +417,7 @@ def host_report(
     stage: Stage | None = Stage.RCPT,
     reply: str | None = None,
     reading: Reading | None = None,
+    network: Network | None = None,
 ) -> HostReport:
     """Make the verdict on one mail host address."""
     return HostReport(
@@ -356,6 +434,47 @@ def host_report(
         reply=reply,
         reading=reading,
         transcript_ok=True,
+        network=network,
+    )
+
+
+def hop(
+    number: int,
+    router: str | None = None,
+    on_port: Answer | None = Answer.SILENT,
+    on_control: Answer | None = Answer.SILENT,
+    *,
+    control: str | None = "udp",
+    lapse: float = 0.008,
+) -> Hop:
+    """Make a hop of a picture; nobody answers unless told, and every answer takes the same time."""
+    return Hop(
+        hop=number,
+        router=router,
+        port_answer=on_port,
+        port_lapse=None if on_port in {None, Answer.SILENT} else lapse,
+        control=None if on_control is None else control,
+        control_answer=on_control,
+        control_lapse=None if on_control in {None, Answer.SILENT} else lapse,
+    )
+
+
+def network(
+    *hops: Hop,
+    ends: str | None = f"between hop 2 ({ROUTERS[1]}) and hop 3 ({ROUTERS[2]})",
+    lacking: tuple[str, ...] = (),
+) -> Network:
+    """Make a path; without hops it is that of a port that a router drops between hop 2 and hop 3 of four."""
+    if not hops:
+        passed = Answer.TIME_EXCEEDED
+        hops = (
+            hop(1, ROUTERS[0], passed, passed, lapse=0.0003),
+            hop(2, ROUTERS[1], passed, passed),
+            hop(3, ROUTERS[2], Answer.SILENT, passed, lapse=0.009),
+            hop(4, MX_IP, Answer.SILENT, Answer.PORT_UNREACHABLE, lapse=0.0101),
+        )
+    return Network(
+        distance=4, reached=2, ends=ends, control="udp", hops=hops, packets=len(hops), lacking=lacking
     )
 
 

@@ -26,7 +26,7 @@ import pytest
 from probe.lab.world import Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from probe.lab.world import Host
 
@@ -106,9 +106,18 @@ class Namespace:
 
     def filter(self, hook: str, *rules: str) -> None:
         """Replace all firewall rules of this namespace by these nft rules, which meet IPv4 and IPv6 packets."""
-        chain = "\n".join((f"type filter hook {hook} priority 0; policy accept", *rules))
-        text = f"flush ruleset\ntable inet test {{\nchain test {{\n{chain}\n}}\n}}\n"
-        _run(*self.command("nft", "-f", "-"), given=text)
+        self.filters({hook: rules})
+
+    def filters(self, chains: Mapping[str, Iterable[str]]) -> None:
+        """Replace all firewall rules of this namespace by a chain of nft rules for each hook.
+
+        The hook `redirect` stands for the place where rules may turn packets to another port or host.
+        """
+        text = ["flush ruleset", "table inet test {"]
+        for hook, rules in chains.items():
+            place = "nat hook prerouting" if hook == "redirect" else f"filter hook {hook}"
+            text += [f"chain on_{hook} {{", f"type {place} priority 0; policy accept", *rules, "}"]
+        _run(*self.command("nft", "-f", "-"), given="\n".join([*text, "}\n"]))
 
     def unfilter(self) -> None:
         """Take all firewall rules of this namespace away."""
