@@ -392,6 +392,8 @@ def patience(host: HostEvidence, connect: Connect, *, fast: bool) -> float | Non
     soon = FAST_VERDICT if fast else FULL_VERDICT
     search = _Search(host.path, host.ip, host.port)
     place = _silence(search, replace(connect, ended=connect.started + soon), Us.UNTESTED)
+    if place is Silence.OWN_OUTPUT:
+        return FAST_VERDICT  # no answer of anybody is needed for it
     if place in {Silence.UNTESTED, Silence.LOSSY}:
         return None
     return SLOW_VERDICT if search.lossy else soon

@@ -51,7 +51,7 @@ PATH_RULES = (
         "reply-pmtu-blackhole",
         "reply.pmtu-blackhole",
         CERTAIN,
-        "{awaited} of {host} [{ip}] came only over a second connection with small segments; on the first one later"
+        "Only a second connection with small segments brought {awaited} of {host} [{ip}]; on the first one later"
         " segments arrived and the large ones were lost.",
         got=_TALKED,
         ended=any_of(Ended.TIMEOUT),
@@ -61,7 +61,7 @@ PATH_RULES = (
         "reply-pmtu-blackhole-by-retry",
         "reply.pmtu-blackhole",
         PROBABLE,
-        "{awaited} of {host} [{ip}] came only over a second connection with small segments.",
+        "Only a second connection with small segments brought {awaited} of {host} [{ip}].",
         got=_TALKED,
         ended=any_of(Ended.TIMEOUT),
         after=any_of(After.SMALL_HELPED),
@@ -70,7 +70,7 @@ PATH_RULES = (
         "reply-rejected-midway",
         "reply.rejected-midway",
         CERTAIN,
-        "{refuser} began to reject the connection to {host} [{ip}] while {awaited} was due.",
+        "A router ({refuser}) began to reject the connection to {host} [{ip}] while {awaited} was due.",
         got=_TALKED,
         ended=any_of(Ended.TIMEOUT),
         after=any_of(After.REJECTED),
@@ -224,7 +224,7 @@ def _silent() -> Iterable[Rule]:
         "connect-silent-far-end-canary-silent",
         "connect.port-filtered",
         UNCERTAIN,
-        "Port {port} of {host} [{ip}] is silent beyond {after}, the last hop before it, while {control}; {canary}, another"
+        "Port {port} of {host} [{ip}] is silent: its packets {so_far} and get no answer, while {control}; {canary}, another"
         " mail host, is silent too. A filter at the far end and one that drops the answers on their way back to us"
         " cannot be told apart.",
         got=_NOT_YET,
@@ -237,9 +237,8 @@ def _silent() -> Iterable[Rule]:
         "connect-silent-far-end",
         "connect.port-filtered",
         PROBABLE,
-        "Port {port} of {host} [{ip}] is filtered at the far end: its packets come as far as {after}, the last hop before the host,"
-        " and get no answer in {seconds} s, while {control}. A firewall there and a full accept queue of the host cannot"
-        " be told apart.",
+        "Port {port} of {host} [{ip}] is filtered at the far end: its packets {so_far} and get no answer in {seconds} s, while"
+        " {control}. A firewall there and a full accept queue of the host cannot be told apart.",
         got=_NOT_YET,
         ended=_SILENT,
         silence=any_of(Silence.FAR_END),
@@ -341,7 +340,7 @@ def _refused() -> Iterable[Rule]:
         "connect-refused-by-router",
         "connect.refused-by-middlebox",
         CERTAIN,
-        "{refuser_at} answers that port {port} of {host} [{ip}] is unreachable: a firewall on the way, not the host.",
+        "The router at {refuser_at} answers that port {port} of {host} [{ip}] is unreachable: a firewall on the way, not the host.",
         got=_NOT_YET,
         ended=any_of(Ended.PORT_CLOSED),
         refuser=any_of(Refuser.ROUTER),
@@ -387,7 +386,7 @@ def _refused() -> Iterable[Rule]:
         "connect-port-prohibited-by-router",
         "connect.prohibited",
         CERTAIN,
-        "{refuser_at} rejects port {port} of {host} [{ip}], and only that, while {control}: a filter rule.",
+        "The router at {refuser_at} rejects port {port} of {host} [{ip}], and only that, while {control}: a filter rule.",
         got=_NOT_YET,
         ended=_NO_WAY,
         refuser=any_of(Refuser.ROUTER),
@@ -418,7 +417,7 @@ def _refused() -> Iterable[Rule]:
             f"{word}-on-every-port",
             reason,
             CERTAIN,
-            f"{{refuser_at}} {how} {what}.",
+            f"The router at {{refuser_at}} {how} {what}.",
             got=_NOT_YET,
             ended=any_of(ended),
             refuser=any_of(Refuser.ROUTER),
@@ -428,7 +427,7 @@ def _refused() -> Iterable[Rule]:
             f"{word}-by-router",
             reason,
             CERTAIN,
-            f"{{refuser_at}} answers that {what}.",
+            f"The router at {{refuser_at}} answers that {what}.",
             got=_NOT_YET,
             ended=any_of(ended),
             refuser=any_of(Refuser.ROUTER),

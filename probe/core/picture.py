@@ -74,7 +74,11 @@ def _by_hop(probes: list[PathProbe]) -> dict[int, PathProbe]:
 
 
 def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path: Path) -> Hop:
-    senders = (p.sender for p in (on_port, control) if p is not None and p.sender is not None)
+    said = [p for p in (on_port, control) if p is not None and p.sender is not None]
+    routers = [
+        p.sender for p in said if p.answer is Answer.TIME_EXCEEDED
+    ]  # at a proxy the port says another name
+    refuser = path.refuser_ip if number == path.refuser_hop else None
     name = None
     if control is not None:
         name = (
@@ -84,7 +88,7 @@ def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path
         )
     return Hop(
         hop=number,
-        router=next(senders, path.refuser_ip if number == path.refuser_hop else None),
+        router=next(iter([*routers, *(p.sender for p in said)]), refuser),
         port_answer=on_port.answer if on_port else None,
         port_lapse=_lapse(on_port),
         control=name,

@@ -44,10 +44,13 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
 
 def _places(path: Path) -> dict[str, str]:
     """Name the hops and addresses that the packets showed."""
-    refuser = path.refuser_ip or "The network"
+    refuser = path.refuser_ip or "its address is not known"
     return {
         "after": hop_text(path.reached, path.reached_router),
         "before": hop_text(path.beyond, path.beyond_router),
+        "so_far": f"come as far as {hop_text(path.reached, path.reached_router)}, the last hop before the host,"
+        if path.reached
+        else "leave this host, which is next to it,",
         "target": "further away" if path.distance is None else f"at hop {path.distance}",
         "control": "the same packets to other ports pass"
         if path.control is None

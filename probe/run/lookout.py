@@ -139,7 +139,7 @@ class Lookout:
         searching = asyncio.create_task(self._run(Aim.SILENT))
         begun = self._clock()
         try:
-            for due in (FAST_VERDICT if self._fast else FULL_VERDICT, SLOW_VERDICT):
+            for due in (FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT):
                 until = max(started + due, begun + LEAST_SEARCH)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, until - self._clock())):

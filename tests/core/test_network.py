@@ -515,3 +515,7 @@ def test_estimate(arrived: int, hops: int) -> None:
 def test_any_evidence_gives_a_path(host: HostEvidence, session: Session, elsewhere: Elsewhere) -> None:
     read(host, session, elsewhere)
     patience(host, session.connect, fast=True)
+
+
+def test_own_firewall_needs_no_answer_of_anybody() -> None:
+    assert patience(make.host(), silent(2.1, kernel(retrans=0)), fast=False) == 2.1

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FIELDS = {
     "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "awaited", "local_ip", "helo", "mail_from",
-    "after", "before", "target", "control", "refuser", "refuser_at", "loop", "canary",
+    "after", "before", "so_far", "target", "control", "refuser", "refuser_at", "loop", "canary",
 }  # fmt: skip
 
 
