@@ -10,6 +10,7 @@ from probe.core.model import (
     AddressForm,
     Basis,
     Cause,
+    ConnectOutcome,
     Evidence,
     HeloSource,
     HostReport,
@@ -21,12 +22,12 @@ from probe.core.model import (
     Timing,
     Tool,
 )
-from probe.core.network import Nearer
+from probe.core.network import REPEATED_AFTER, Nearer
 from probe.core.network_rules import NETWORK_RULES
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, route
 from probe.core.rules import RULES_VERSION
-from probe.core.sentences import MAX_QUOTE, fill, quote, values
+from probe.core.sentences import MAX_QUOTE, fill, quote, seconds_text, values
 from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
@@ -179,8 +180,14 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
             " and hides what it does not know, such as EHLO."
         )
     notes.extend(
-        f"Port {item.host.port} of {item.host.name} is answered at hop {item.grounds.path.refuser_hop}, just before the"
-        f" machine that answers UDP: a gateway or load balancer of theirs, or a proxy at their door."
+        f"The connection to {item.host.name} [{item.host.ip}] opened only after {seconds_text(late)} s, at a repetition"
+        " of the SYN: packets are lost on the way, or its accept queue is full at times."
+        for item in judged
+        if (late := _opened_late(item)) is not None
+    )
+    notes.extend(
+        f"Port {item.host.port} of {item.host.name} is answered at hop {item.grounds.path.refuser_hop}, nearer than the"
+        " machine that answers UDP: a gateway or load balancer of theirs, or a proxy at their end."
         for item in judged
         if item.facts.nearer is Nearer.AT_ITS_DOOR
     )
@@ -191,6 +198,14 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")
     return tuple(notes)
+
+
+def _opened_late(item: Judged) -> float | None:
+    connect = item.grounds.connect
+    if connect is None or connect.outcome is not ConnectOutcome.CONNECTED:
+        return None
+    lapse = connect.ended - connect.started
+    return lapse if lapse >= REPEATED_AFTER else None
 
 
 def _inspected(item: Judged) -> bool:

@@ -125,7 +125,11 @@ class After(StrEnum):
 
 
 class Nearer(StrEnum):
-    """Whether something answers the mail port that is nearer than the host; at its door it may be its own."""
+    """Whether something answers the mail port that is nearer than the host.
+
+    On our half of the way it is a stranger to the mail host. On the other half it may well be its own: a gateway
+    or load balancer that takes the mail, and lets other packets pass to the machine behind it.
+    """
 
     UNTESTED = "untested"
     NO = "no"
@@ -266,6 +270,12 @@ class _Search:
     def nearest(self, answer: Answer) -> int | None:
         """Smallest hop limit with which the port gave this answer."""
         return min((p.ttl for p in self.on_port if p.ttl is not None and p.answer is answer), default=None)
+
+    @property
+    def furthest_router(self) -> int:
+        """Last hop at which a router answered a control; 0 for none."""
+        hops = (p.ttl for p in self.controls if p.ttl is not None and p.answer is Answer.TIME_EXCEEDED)
+        return max(hops, default=0)
 
     @property
     def some_router(self) -> bool:
@@ -454,10 +464,9 @@ def _reset(known: Path, search: _Search) -> Path:
 def _connected(known: Path, search: _Search, host: HostEvidence, session: Session) -> Path:
     hop = search.nearest(Answer.CONNECTED)
     nearer = Nearer.UNTESTED
-    if hop is not None and search.passed(hop + 1):
-        nearer = Nearer.YES
-    elif hop is not None and search.passed(hop):
-        nearer = Nearer.AT_ITS_DOOR
+    if hop is not None and search.passed(hop):
+        away = known.distance or search.furthest_router + 1
+        nearer = Nearer.YES if 2 * hop <= away else Nearer.AT_ITS_DOOR
     elif search.on_port and hop is None:
         nearer = Nearer.NO
     after = _after(host, session)

@@ -479,10 +479,19 @@ def test_proxy_without_a_greeting() -> None:
     assert (report.cause, report.reason) == (Cause.FIREWALL_TIMEOUT, "banner.intercepted")
 
 
-def test_front_end_at_the_last_hop_is_their_own() -> None:
-    """A load balancer one hop before the machine that answers UDP is no stranger."""
+def test_front_end_on_their_half_of_the_way_may_be_their_own() -> None:
+    """A load balancer before the machine that answers UDP is no stranger; a note tells of it."""
     probes = [packet(TCP, 25, 3, Answer.CONNECTED, HOST), *WHOLE_UDP]
-    assert judged(make.session(*make.conversation("250 ok")), probes).cause is Cause.SENDER_EXISTS
+    report = judged(make.session(*make.conversation("250 ok")), probes)
+    assert report.cause is Cause.SENDER_EXISTS
+    assert any("at hop 3" in note for note in report.notes)
+
+
+def test_connection_that_opens_at_a_repetition_is_told_of() -> None:
+    late = Connect(0.0, 1.03, ConnectOutcome.CONNECTED, local_ip=make.OUR_IP)
+    report = judged(make.session(*make.conversation("250 ok"), connected=late), [])
+    assert report.cause is Cause.SENDER_EXISTS
+    assert any("opened only after 1 s" in note for note in report.notes)
 
 
 # --- when ------------------------------------------------------------------------------------------

@@ -194,9 +194,22 @@ def test_conversation_cut(chain: Chain, octets: str) -> None:
     assert _outcome(ended) == ("firewall-timeout", STAGES[octets], 5)
 
 
-def test_rule_inserted_after_the_greeting(chain: Chain) -> None:
+def test_rule_that_drops_inserted_after_the_greeting(chain: Chain) -> None:
+    ended = _probe_interfered(chain, "tcp dport 25 drop", "tcp sport 25 drop")
+    assert _outcome(ended) == ("firewall-timeout", "helo.timeout", 5)
+
+
+def test_rule_that_rejects_inserted_after_the_greeting(chain: Chain) -> None:
+    """ICMP does not end a connection that stands, but the kernel remembers it; a fresh SYN tells the router."""
+    ended = _probe_interfered(chain, "tcp dport 25 reject with icmpx type admin-prohibited")
+    assert _outcome(ended) == ("unreachable", "reply.rejected-midway", 6)
+    assert "198.51.100.1" in ended.report["summary"]
+
+
+def _probe_interfered(chain: Chain, *rules: str) -> Run:
+    """Probe while rules come into force on the router, after the greeting and before the answer to EHLO."""
     script = "S: 220 mail.example ESMTP\nC: EHLO\n*sleep 1\nS: 250 mail.example\n*silence"
-    arguments = (PROGRAM, *OPTIONS, "-4", "--reply-timeout", "1.5", "user@d.example")
+    arguments = (PROGRAM, *OPTIONS, "-4", "--reply-timeout", "2.5", "user@d.example")
     with (
         LabThread(_names(chain, _zone("mx.d.example", MAIL))),
         LabThread(NamespaceLab(chain.server, "", {server_ip(4, MAIL): script})) as lab,
@@ -206,9 +219,9 @@ def test_rule_inserted_after_the_greeting(chain: Chain) -> None:
         end = time.monotonic() + LIMIT
         while time.monotonic() < end and not (peer.connections and peer.connections[0].commands):
             time.sleep(0.01)
-        chain.router.filter("forward", "tcp dport 25 drop", "tcp sport 25 drop")
+        chain.router.filter("forward", *rules)
         output, _ = probe.communicate(timeout=LIMIT)
-    assert _outcome(Run(probe.returncode, output, b"", 0.0)) == ("firewall-timeout", "helo.timeout", 5)
+    return Run(probe.returncode, output, b"", 0.0)
 
 
 def _zone(name: str, number: int, preference: int = 10) -> str:
