@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,34 +13,33 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 SKIPS = {
-    "a test": "import pytest\n\ndef test_it() -> None:\n    pytest.skip('no reason')\n",
-    "a mark": "import pytest\n\n@pytest.mark.skip(reason='none')\ndef test_it() -> None:\n    pass\n",
-    "a module": "import pytest\n\npytest.skip('no reason', allow_module_level=True)\n",
-    "a library": "import pytest\n\npytest.importorskip('no_such_library')\n",
+    "test": "import pytest\n\ndef test_it() -> None:\n    pytest.skip('no reason')\n",
+    "mark": "import pytest\n\n@pytest.mark.skip(reason='none')\ndef test_it() -> None:\n    pass\n",
+    "module": "import pytest\n\npytest.skip('no reason', allow_module_level=True)\n",
+    "library": "import pytest\n\npytest.importorskip('no_such_library')\n",
 }
 
 
-@pytest.mark.parametrize("what", SKIPS)
-@pytest.mark.parametrize(("in_ci", "code"), [("true", 1), ("", 0)])
-def test_a_skip_fails_in_ci_and_nowhere_else(tmp_path: Path, what: str, in_ci: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("in_ci", "code", "said"), [("true", 1, {"FAILED", "ERROR"}), ("", 0, {"SKIPPED"})], ids=["ci", "laptop"]
+)
+def test_a_skip_fails_in_ci_and_nowhere_else(tmp_path: Path, in_ci: str, code: int, said: set[str]) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "test_skips.py").write_text(SKIPS[what])
     (tmp_path / "test_passes.py").write_text("def test_it() -> None:\n    pass\n")
+    for what, text in SKIPS.items():
+        (tmp_path / f"test_{what}.py").write_text(text)
     command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
+        *(sys.executable, "-m", "pytest", "-rfEs", "-p", "no:cacheprovider"),
+        *("--continue-on-collection-errors", f"--rootdir={tmp_path}", str(tmp_path)),
     ]
     done = subprocess.run(
         command, env=os.environ | {"CI": in_ci}, cwd=tmp_path, capture_output=True, check=False
     )
-    assert min(done.returncode, 1) == code, done.stdout.decode()
+    shown = done.stdout.decode()
+    found = re.findall(r"^(FAILED|ERROR|SKIPPED) (?:\[1\] )?test_(\w+)\.py", shown, re.MULTILINE)
+    assert sorted(what for _, what in found) == sorted(SKIPS), shown
+    assert {word for word, _ in found} == said, shown
+    assert min(done.returncode, 1) == code, shown
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -27,7 +27,7 @@ from probe.core.network_rules import NETWORK_RULES
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
 from probe.core.route import Route, route
 from probe.core.rules import RULES_VERSION
-from probe.core.sentences import MAX_QUOTE, fill, quote, seconds_text, values
+from probe.core.sentences import MAX_QUOTE, fill, quote, refuser_text, seconds_text, values
 from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
@@ -186,7 +186,7 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         if (late := _opened_late(item)) is not None
     )
     notes.extend(
-        f"Port {item.host.port} of {item.host.name} is answered at hop {item.grounds.path.refuser_hop}, nearer than the"
+        f"Port {item.host.port} of {item.host.name} is answered at {refuser_text(item.grounds.path)}, nearer than the"
         " machine that answers UDP: a gateway or load balancer of theirs, or a proxy at their end."
         for item in judged
         if item.facts.nearer is Nearer.AT_ITS_DOOR

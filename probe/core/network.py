@@ -64,7 +64,10 @@ ARP_GIVES_UP = 2.5
 
 
 class Silence(StrEnum):
-    """Where the packets of a port without any answer end."""
+    """Where the packets of a port without any answer end.
+
+    `loosely` is a place with hops in it that say nothing; `up-to-host` such a one that goes on to the host itself.
+    """
 
     UNTESTED = "untested"
     OWN_OUTPUT = "own-output"
@@ -73,6 +76,7 @@ class Silence(StrEnum):
     NEAR_LOOSELY = "near-loosely"
     BETWEEN = "between"
     BETWEEN_LOOSELY = "between-loosely"
+    UP_TO_HOST = "up-to-host"
     FAR_END = "far-end"
     SOMEWHERE = "somewhere"
     HOST_SILENT = "host-silent"
@@ -81,7 +85,7 @@ class Silence(StrEnum):
 
 
 class Refuser(StrEnum):
-    """Who refused the connection."""
+    """Who refused the connection; `doubtful` is a RST that may come from nearer than the host."""
 
     UNTESTED = "untested"
     OURSELVES = "ourselves"
@@ -90,6 +94,7 @@ class Refuser(StrEnum):
     MIDDLEBOX = "middlebox"
     ROUTER = "router"
     HOST = "host"
+    DOUBTFUL = "doubtful"
     LOOP = "loop"
 
 
@@ -201,12 +206,16 @@ class _Search:
     def hop_of(self, sender: str | None) -> int | None:
         """Find the smallest hop limit with which this router answered anything; else estimate it.
 
-        The estimate counts only right behind a hop that another router was seen at.
+        Both count only right behind a hop that another router was seen at: a router refuses with every hop
+        limit that brings a packet as far as its rules, and says "time exceeded" at its own hop only.
         """
         said = [p for p in (*self.on_port, *self.controls) if p.sender and p.sender == sender]
-        limited = [p.ttl for p in said if p.ttl is not None]
-        if limited:
-            return min(limited)
+        ends = [p.ttl for p in said if p.ttl is not None and p.answer is Answer.TIME_EXCEEDED]
+        if ends:
+            return min(ends)
+        refused = min((p.ttl for p in said if p.ttl is not None), default=None)
+        if refused is not None and (refused == 1 or self.routers(refused - 1)):
+            return refused
         back = (estimate(p.arrived_ttl) for p in said if p.arrived_ttl is not None)
         return next((hop for hop in back if hop == 1 or self.routers(hop - 1)), None)
 
@@ -249,12 +258,35 @@ class _Search:
 
     @property
     def beyond(self) -> int | None:
-        """Next hop after `reached` that a control reached."""
+        """Next hop after `reached` that a control reached, and the port did not."""
+        return next((hop for hop in self._missed if not self._may_be_loss(hop)), None)
+
+    @property
+    def furthest_possible(self) -> int:
+        """Last hop that the port may have reached, were the packets lost whose loss is nobody's doing."""
+        doubtful = [hop for hop in self._missed if hop < (self.beyond or 0) and self._may_be_loss(hop)]
+        return max((self.reached or 0, *doubtful))
+
+    @property
+    def _missed(self) -> list[int]:
+        """Hops after `reached` that answer a control and not the port."""
         after = self.reached
         if after is None:
-            return None
+            return []
         asked = {p.ttl for p in self.on_port if p.answer is Answer.SILENT}
-        return next((hop for hop in self._answered_hops() if hop > after and hop in asked), None)
+        return [hop for hop in self._answered_hops() if hop > after and hop in asked]
+
+    def _may_be_loss(self, hop: int) -> bool:
+        """Whether the port is silent at this hop for one lost packet only.
+
+        At the host itself it is not: the connection was silent too, with all its repetitions.
+        """
+        at_host = any(p.ttl == hop and self.from_host(p) for p in self.controls)
+        return not at_host and self.asked_once_in_vain(hop)
+
+    def asked_once_in_vain(self, hop: int) -> bool:
+        """Whether one packet to the port is all that was sent for this hop, and it was not answered."""
+        return [p.answer for p in self.on_port if p.ttl == hop] == [Answer.SILENT]
 
     def _answered_hops(self) -> list[int]:
         hops = {p.ttl for p in self.controls if p.ttl is not None}
@@ -381,12 +413,14 @@ def _place(search: _Search, us: Us) -> Silence:
     if reached is not None and beyond is not None:
         if beyond == search.distance and beyond == reached + 1:
             return Silence.FAR_END
-        near = reached <= OWN_EDGE
+        near = search.furthest_possible <= OWN_EDGE
         if beyond == reached + 1 and search.control and search.firm(beyond):
             return Silence.NEAR if near else Silence.BETWEEN
-        return Silence.NEAR_LOOSELY if near else Silence.BETWEEN_LOOSELY
+        if near:
+            return Silence.NEAR_LOOSELY
+        return Silence.UP_TO_HOST if beyond == search.distance else Silence.BETWEEN_LOOSELY
     if search.control:
-        return Silence.BETWEEN_LOOSELY if reached else Silence.SOMEWHERE
+        return Silence.UP_TO_HOST if reached else Silence.SOMEWHERE
     if search.some_router:
         cut_off = us is Us.SILENT and (reached or 0) <= OWN_EDGE
         return Silence.ALL_SILENT if cut_off else Silence.HOST_SILENT
@@ -426,11 +460,20 @@ def _refused(known: Path, search: _Search, connect: Connect) -> Path:
         )
         return replace(known, refuser=Refuser.OWN_LINK if late else Refuser.OURSELVES)
     if notice.type == (11 if notice.origin is NoticeOrigin.ICMP else 3):
-        again = [name for n, name in enumerate(seen) if name and name in seen[:n]]
-        return replace(
-            known, refuser=Refuser.LOOP, loop=tuple(dict.fromkeys(again)) or (notice.sender or "",)
-        )
+        return replace(known, refuser=Refuser.LOOP, loop=_circle(seen) or _circle([notice.sender] * 2))
     return replace(known, refuser=Refuser.HOST if notice.sender == search.ip else Refuser.ROUTER)
+
+
+def _circle(seen: list[str | None]) -> tuple[str, ...]:
+    """Name the routers from one appearance of an address on the path to its next: two at least, or none."""
+    for n, name in enumerate(seen):
+        if name and name in seen[:n]:
+            found = dict.fromkeys(router or _UNKNOWN for router in seen[seen.index(name) : n])
+            return (*found, _UNKNOWN)[: max(2, len(found))]
+    return ()
+
+
+_UNKNOWN = "an unknown router"
 
 
 def _ports(search: _Search, sender: str | None) -> Ports:
@@ -457,16 +500,26 @@ def _reset(known: Path, search: _Search) -> Path:
             beyond=hop,
             beyond_router=search.router(hop),
         )
-    at_door = search.distance is not None and (search.distance == 1 or search.reached == search.distance - 1)
-    return replace(known, refuser=Refuser.HOST if at_door else Refuser.UNTESTED)
+    away = search.distance
+    if away is None:
+        return known
+    if away == 1 or search.reached == away - 1:
+        return replace(known, refuser=Refuser.HOST)
+    from_nearer = hop is not None and hop < away
+    doubtful = from_nearer or search.asked_once_in_vain(away - 1)
+    return replace(known, refuser=Refuser.DOUBTFUL if doubtful else Refuser.UNTESTED)
 
 
 def _connected(known: Path, search: _Search, host: HostEvidence, session: Session) -> Path:
-    hop = search.nearest(Answer.CONNECTED)
+    first = hop = search.nearest(Answer.CONNECTED)
     nearer = Nearer.UNTESTED
-    if hop is not None and search.passed(hop):
+    if first is not None and hop is not None and search.passed(hop):
+        while first > 1 and search.asked_once_in_vain(first - 1):
+            first -= 1  # one lost packet must not make a stranger seem to stand at the host's door
         away = known.distance or search.furthest_router + 1
-        nearer = Nearer.YES if 2 * hop <= away else Nearer.AT_ITS_DOOR
+        nearer = Nearer.YES if 2 * first <= away else Nearer.AT_ITS_DOOR
+        if first < hop:
+            known = replace(known, reached=first - 1, beyond=hop)
     elif search.on_port and hop is None:
         nearer = Nearer.NO
     after = _after(host, session)
@@ -476,7 +529,7 @@ def _connected(known: Path, search: _Search, host: HostEvidence, session: Sessio
         after=after,
         nearer=nearer,
         refuser_ip=refuser if after is After.REJECTED else None,
-        refuser_hop=hop if nearer in {Nearer.YES, Nearer.AT_ITS_DOOR} else None,
+        refuser_hop=hop if first == hop and nearer in {Nearer.YES, Nearer.AT_ITS_DOOR} else None,
     )
 
 

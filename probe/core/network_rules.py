@@ -184,6 +184,19 @@ def _silent() -> Iterable[Rule]:
             silence=any_of(silence),
             us=any_of(us),
         )
+    yield Rule(
+        "connect-silent-up-to-host-canary-silent",
+        "connect.port-filtered",
+        UNCERTAIN,
+        "Port {port} of {host} [{ip}] is silent: its packets come as far as {after}, perhaps further, and get no answer,"
+        " while {control}; {canary}, another mail host, is silent too. A filter between there and {before} and one that"
+        " drops the answers on their way back to us cannot be told apart.",
+        got=_NOT_YET,
+        ended=_SILENT,
+        silence=any_of(Silence.UP_TO_HOST),
+        us=any_of(Us.SILENT),
+        side=Side.UNKNOWN,
+    )
     between = "Port {port} of {host} [{ip}] is filtered between {after} and {before}: silence for {seconds} s, while {control}."
     for name, silences, us_words, confidence, more in (
         (
@@ -203,12 +216,12 @@ def _silent() -> Iterable[Rule]:
         ("between", (Silence.BETWEEN,), None, CERTAIN, ""),
         (
             "between-loosely-canary-open",
-            (Silence.BETWEEN_LOOSELY, Silence.NEAR_LOOSELY),
+            (Silence.BETWEEN_LOOSELY, Silence.NEAR_LOOSELY, Silence.UP_TO_HOST),
             (Us.OPEN,),
             PROBABLE,
             " {canary}, another mail host, answers on port {port}: it is this path only.",
         ),
-        ("between-loosely", (Silence.BETWEEN_LOOSELY,), None, PROBABLE, ""),
+        ("between-loosely", (Silence.BETWEEN_LOOSELY, Silence.UP_TO_HOST), None, PROBABLE, ""),
     ):
         yield Rule(
             f"connect-silent-{name}",
@@ -344,6 +357,17 @@ def _refused() -> Iterable[Rule]:
         got=_NOT_YET,
         ended=any_of(Ended.PORT_CLOSED),
         refuser=any_of(Refuser.ROUTER),
+    )
+    yield Rule(
+        "connect-refused-by-whom",
+        "connect.refused",
+        PROBABLE,
+        "Connections to port {port} of {host} [{ip}] are refused; it was not seen whether by the host, which is {target}, or"
+        " by a firewall before it.",
+        got=_NOT_YET,
+        ended=any_of(Ended.PORT_CLOSED),
+        refuser=any_of(Refuser.DOUBTFUL),
+        side=Side.UNKNOWN,
     )
     yield Rule(
         "connect-refused",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probe.core.model import Answer, Hop, Network, Protocol
 from probe.core.network import Nearer, Path, Refuser, Silence
-from probe.core.sentences import hop_text
+from probe.core.sentences import beyond_text, hop_text, refuser_text
 
 if TYPE_CHECKING:
     from probe.core.model import HostEvidence, PathProbe
@@ -21,6 +21,7 @@ _SILENCE_ENDS = {
     Silence.NEAR_LOOSELY: "between {after} and {before}",
     Silence.BETWEEN: "between {after} and {before}",
     Silence.BETWEEN_LOOSELY: "between {after} and {before}",
+    Silence.UP_TO_HOST: "between {after} and {before}",
     Silence.FAR_END: "beyond {after}, at the far end",
     Silence.SOMEWHERE: "somewhere before the host; no router tells where",
     Silence.HOST_SILENT: "after {after}, for every protocol",
@@ -105,14 +106,14 @@ def _lapse(probe: PathProbe | None) -> float | None:
 
 def _ends(path: Path) -> str | None:
     if path.nearer is Nearer.YES:
-        return f"answered at hop {path.refuser_hop}, in the name of the host"
+        return f"answered at {refuser_text(path)}, in the name of the host"
     says = _SILENCE_ENDS.get(path.silence) or _REFUSER_ENDS.get(path.refuser)
     if says is None:
         return None
     refuser = path.refuser_ip or "an unknown router"
     return says.format(
         after=hop_text(path.reached, path.reached_router),
-        before=hop_text(path.beyond, path.beyond_router),
+        before=beyond_text(path),
         refuser=refuser if path.refuser_hop is None else hop_text(path.refuser_hop, path.refuser_ip),
         loop=" and ".join(path.loop),
     )

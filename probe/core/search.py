@@ -75,20 +75,19 @@ class _Plan(Moment):
     def step(self) -> Step:
         """Follow the rule of the aim."""
         search = self.search
-        age = self.now - search.started
         silent = search.aim is Aim.SILENT
-        limit = LISTENING_ENDS if silent else min(LONGEST, BRIEF + TRIPS * self.trip)
-        if age >= limit or (silent and any(p.answer in LIKE_HOST for p in self.on_port)):
+        # A time and not an age: what is given as `wake` has to be over when it has come, to the last bit.
+        ends = search.started + (LISTENING_ENDS if silent else min(LONGEST, BRIEF + TRIPS * self.trip))
+        if self.now >= ends or (silent and any(p.answer in LIKE_HOST for p in self.on_port)):
             return Step((), self.given_up, None, done=True)
         if not search.icmp_errors:
             if search.aim is not Aim.CONNECTED:
                 self.ports()
-        elif not silent or age < SENDING_ENDS:
+        elif not silent or self.now < search.started + SENDING_ENDS:
             _RULES[search.aim](self)
         send = self.paced()
         if not (send or self.wakes or silent):
             return Step((), self.given_up, None, done=True)
-        ends = search.started + limit
         return Step(send, self.given_up, min((*self.wakes, *self.closings, ends)), done=False)
 
     def on(self, ttl: int | None, tries: int = 1) -> PathProbe | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from probe.core.model import Origin, Stage
-from probe.core.network import Path
+from probe.core.network import Nearer, Path
 
 if TYPE_CHECKING:
     from probe.core.facts import Grounds
@@ -44,10 +44,9 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
 
 def _places(path: Path) -> dict[str, str]:
     """Name the hops and addresses that the packets showed."""
-    refuser = path.refuser_ip or "its address is not known"
     return {
         "after": hop_text(path.reached, path.reached_router),
-        "before": hop_text(path.beyond, path.beyond_router),
+        "before": beyond_text(path),
         "so_far": f"come as far as {hop_text(path.reached, path.reached_router)}, the last hop before the host,"
         if path.reached
         else "leave this host, which is next to it,",
@@ -55,14 +54,15 @@ def _places(path: Path) -> dict[str, str]:
         "control": "the same packets to other ports pass"
         if path.control is None
         else _ANSWERS.format(path.control),
-        "refuser": refuser,
-        "refuser_at": refuser if path.refuser_hop is None else hop_text(path.refuser_hop, path.refuser_ip),
+        "refuser": path.refuser_ip or _NO_ADDRESS,
+        "refuser_at": refuser_text(path),
         "loop": " and ".join(path.loop),
         "canary": path.canary or "no other mail host",
     }
 
 
 _ANSWERS = "{} of the same host answers"
+_NO_ADDRESS = "its address is not known"
 
 
 def hop_text(hop: int | None, router: str | None) -> str:
@@ -72,6 +72,20 @@ def hop_text(hop: int | None, router: str | None) -> str:
     if hop == 0:
         return "this host"
     return f"hop {hop} ({router})" if router else f"hop {hop}"
+
+
+def beyond_text(path: Path) -> str:
+    """Name the far side of a place: the next hop that a control reached, or the host where none is known."""
+    return "the host" if path.beyond is None else hop_text(path.beyond, path.beyond_router)
+
+
+def refuser_text(path: Path) -> str:
+    """Name the place of whoever refused the connection, or answered it in place of the host."""
+    if path.refuser_hop is not None:
+        return hop_text(path.refuser_hop, path.refuser_ip)
+    if path.nearer in {Nearer.YES, Nearer.AT_ITS_DOOR}:
+        return f"one of the hops {(path.reached or 0) + 1} to {path.beyond}"
+    return path.refuser_ip or _NO_ADDRESS
 
 
 _AWAITED = {

@@ -15,7 +15,6 @@ import errno
 import os
 import socket
 import struct
-import sys
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from probe.core.model import Notice
     from probe.core.packets import Wanted
 
-IP_TTL, IP_RECVTTL = 2, 12
-IPV6_UNICAST_HOPS, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 16, 51, 52
-"""<linux/in.h> and <linux/in6.h>; Python 3.11 has only some of them."""
 SELF_TEST = 0.1
 """Seconds for an ICMP error over loopback, which takes microseconds."""
 
@@ -116,7 +112,8 @@ class Packet:
         sock = self.sock = self._socket()
         sock.setblocking(False)
         tcp.report_errors(sock, self._family, True)
-        report_hop_limits(sock, self._family)
+        # Where that is not to be had, the distance comes from the hop limits that we send with.
+        tcp.report_hop_limits(sock, self._family)
         if probe.ttl is not None:
             level, option = _hop_limit_option(self._family)
             sock.setsockopt(level, option, probe.ttl)
@@ -167,7 +164,7 @@ class Packet:
 
     def _read_errors(self, sock: socket.socket) -> bool:
         """Take the first ICMP error that says something about this packet; false when there is none."""
-        for notice, arrived, data in error_queue(sock, self._clock()):
+        for notice, arrived, data in tcp.error_queue(sock, self._clock()):
             answer = icmp_answer(notice)
             if answer is not None and self._is_ours(data, sock):
                 self._answered(answer, notice.sender, notice, arrived)
@@ -180,7 +177,7 @@ class Packet:
                 data, ancillary, _, _ = sock.recvmsg(2048, 512)
             except BlockingIOError:
                 return
-            arrived = _arrived(ancillary)
+            arrived = tcp.arrived_ttl(ancillary)
             if sock.type == socket.SOCK_RAW and self._family == socket.AF_INET:
                 arrived, data = (data[8], data[(data[0] & 15) * 4 :]) if len(data) >= 20 else (None, b"")
             # A UDP service that answers is an answer of the host as good as an echo.
@@ -226,41 +223,6 @@ class Packet:
             notice=notice,
             arrived_ttl=arrived,
         )
-
-
-def error_queue(sock: socket.socket, t: float) -> list[tuple[Notice, int | None, bytes]]:
-    """Empty the error queue: each error, its hop limit as it arrived, and what it quotes of our packet.
-
-    What is quoted begins behind the IP header. (Linux; elsewhere there is none.)
-    """
-    found: list[tuple[Notice, int | None, bytes]] = []
-    for _ in range(tcp.QUEUE_LIMIT if tcp.LINUX else 0):
-        try:
-            data, ancillary, _, _ = sock.recvmsg(512, 512, tcp.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
-        except OSError:  # it is empty (EAGAIN), or there is none
-            break
-        notices = (tcp.parse_notice(level, kind, value, t) for level, kind, value in ancillary)
-        found += [(notice, _arrived(ancillary), data) for notice in notices if notice is not None]
-    return found
-
-
-def report_hop_limits(sock: socket.socket, family: int) -> None:
-    """Have the kernel tell with which hop limit a datagram or an ICMP error arrived, if it can."""
-    if not tcp.LINUX:
-        return
-    six = family == socket.AF_INET6
-    level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
-    try:
-        sock.setsockopt(level, IPV6_RECVHOPLIMIT if six else IP_RECVTTL, 1)
-    except OSError:
-        return  # then the distance comes from the hop limits that we send with
-
-
-def _arrived(ancillary: list[tuple[int, int, bytes]]) -> int | None:
-    for level, kind, data in ancillary:
-        if (level, kind) in {(socket.IPPROTO_IP, IP_TTL), (socket.IPPROTO_IPV6, IPV6_HOPLIMIT)} and data:
-            return int.from_bytes(data[:4], sys.byteorder)
-    return None
 
 
 def _hop_limit_option(family: int) -> tuple[int, int]:
@@ -341,7 +303,7 @@ async def _self_test(family: socket.AddressFamily) -> bool:
             await _readable(sock, SELF_TEST)
             return any(
                 icmp_answer(notice) is Answer.PORT_UNREACHABLE and notice.sender == loopback
-                for notice, _, _ in error_queue(sock, 0.0)
+                for notice, _, _ in tcp.error_queue(sock, 0.0)
             )
     except OSError:
         return tcp.LINUX

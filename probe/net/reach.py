@@ -150,6 +150,8 @@ class Attempt:
             answered = await self._wait(sock, self._started + self._timeout - self._clock())
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if answered else None
             self._notices += tcp.notices(sock, self._clock())
+            if number and _stands(sock):
+                number = 0  # the error is about a packet after the SYN, and TCP lives on (RFC 1122 4.2.3.9)
             if number == 0 and self._notices and not _stands(sock):
                 # Still in SYN_SENT: either the entry is the answer, or there is none yet.
                 number = errno.EINPROGRESS if notice_outcome(self._notices) is None else None

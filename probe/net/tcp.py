@@ -1,4 +1,4 @@
-"""What Linux tells about a socket beyond its errno: TCP_INFO, the error queue, soft errors, and a few options.
+"""What Linux tells about a socket beyond its errno: TCP_INFO, the error queue, soft errors, hop limits.
 
 None of it needs a privilege. Nothing here raises: a system without an option (macOS, Windows), or with half of
 it (gVisor, old kernels), gives None, an empty tuple or False, and whoever asks goes on with the errno alone.
@@ -20,8 +20,8 @@ from probe.core.network import SMALL_SEGMENT
 
 LINUX = sys.platform == "linux"
 
-IP_RECVERR = 11
-IPV6_RECVERR = 25
+IP_TTL, IP_RECVERR, IP_RECVTTL = 2, 11, 12
+IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 25, 51, 52
 MSG_ERRQUEUE = 0x2000
 TCP_MAXSEG = 2
 TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT = 4, 5, 6
@@ -123,23 +123,27 @@ def report_errors(sock: socket.socket, family: int, on: bool) -> bool:
 
 
 def notices(sock: socket.socket, t: float) -> tuple[Notice, ...]:
-    """Empty the error queue of a non-blocking socket and return its entries, in the order they came.
+    """Empty the error queue and return its errors alone; see `error_queue`."""
+    return tuple(notice for notice, _, _ in error_queue(sock, t))
 
-    An entry that stays would wake the event loop for ever. SO_ERROR has to be read before (see above).
+
+def error_queue(sock: socket.socket, t: float) -> list[tuple[Notice, int | None, bytes]]:
+    """Empty the error queue: each error, its hop limit as it arrived, and what it quotes of our packet.
+
+    They are in the order they came; what is quoted begins behind the IP header. An entry that stays would wake
+    the event loop for ever. SO_ERROR has to be read before (see above).
     """
-    found: list[Notice] = []
+    found: list[tuple[Notice, int | None, bytes]] = []
     if not LINUX:
-        return ()
+        return found
     for _ in range(QUEUE_LIMIT):
         try:
-            _, ancillary, _, _ = sock.recvmsg(512, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+            data, ancillary, _, _ = sock.recvmsg(512, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
         except OSError:  # the queue is empty (EAGAIN), the socket closed, or there is no such queue
             break
-        for level, kind, data in ancillary:
-            notice = parse_notice(level, kind, data, t)
-            if notice is not None:
-                found.append(notice)
-    return tuple(found)
+        errors = (parse_notice(level, kind, value, t) for level, kind, value in ancillary)
+        found += [(notice, arrived_ttl(ancillary), data) for notice in errors if notice is not None]
+    return found
 
 
 def parse_notice(level: int, kind: int, data: bytes, t: float) -> Notice | None:
@@ -177,6 +181,26 @@ def soft_error(sock: socket.socket) -> str | None:
         return errno_name(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or None)
     except OSError as error:
         return None if error.errno == errno.EBADF else errno_name(error.errno)
+
+
+# --- hop limits -------------------------------------------------------------------------------------
+
+
+def report_hop_limits(sock: socket.socket, family: int) -> bool:
+    """Have it told with which hop limit a datagram or an ICMP error arrived; tell whether the system can."""
+    if not LINUX:
+        return False
+    if family == socket.AF_INET6:
+        return _set(sock, socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
+    return _set(sock, socket.IPPROTO_IP, IP_RECVTTL, 1)
+
+
+def arrived_ttl(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    """Read the hop limit with which a message arrived, None where the system did not tell it."""
+    for level, kind, data in ancillary:
+        if (level, kind) in {(socket.IPPROTO_IP, IP_TTL), (socket.IPPROTO_IPV6, IPV6_HOPLIMIT)} and data:
+            return int.from_bytes(data[:4], sys.byteorder)
+    return None
 
 
 # --- options ----------------------------------------------------------------------------------------

@@ -83,20 +83,9 @@ EXCHANGES = st.builds(
     reply=st.one_of(st.none(), REPLIES),
     detail=st.one_of(st.none(), LINES),
 )
-SESSIONS = st.builds(
-    lambda made, exchanges: replace(made, exchanges=tuple(exchanges)),
-    arbitrary.struct(Session),
-    st.lists(EXCHANGES, max_size=6),
-)
-HOSTS = st.builds(
-    lambda made, ip, sessions: replace(made, ip=ip, sessions=tuple(sessions)),
-    arbitrary.struct(HostEvidence),
-    IPS,
-    st.lists(SESSIONS, max_size=3),
-)
-RUNS = st.builds(
-    lambda made, hosts: replace(made, hosts=tuple(hosts)), arbitrary.struct(Evidence), st.lists(HOSTS, max_size=3)
-)  # fmt: skip
+SESSIONS = arbitrary.struct(Session, exchanges=st.lists(EXCHANGES, max_size=6).map(tuple))
+HOSTS = arbitrary.struct(HostEvidence, ip=IPS, sessions=st.lists(SESSIONS, max_size=3).map(tuple))
+RUNS = arbitrary.struct(Evidence, hosts=st.lists(HOSTS, max_size=3).map(tuple))
 
 
 @given(RUNS)

@@ -64,12 +64,15 @@ def packet(
 def upto(
     last: int, *, port: int | None = 25, host: Answer | None = None, silent: Iterable[int] = ()
 ) -> list[PathProbe]:
-    """Send hop limits 1 to 4 to a TCP port (None: UDP): routers answer as far as `last`, then `host` or nobody."""
+    """Send hop limits 1 to 4 to a TCP port (None: UDP): routers answer as far as `last`, then `host` or nobody.
+
+    What is silent on the mail port is asked there again, as the search does where the answers end.
+    """
     protocol = UDP if port is None else TCP
     probes = []
     for ttl in range(1, 5):
         if ttl in silent or (ttl > last and not (ttl == 4 and host)):
-            probes.append(packet(protocol, port, ttl, Answer.SILENT))
+            probes += (2 if port == 25 else 1) * [packet(protocol, port, ttl, Answer.SILENT)]
         elif ttl == 4:
             probes.append(packet(protocol, port, ttl, host or Answer.SILENT, HOST))
         else:
@@ -77,7 +80,11 @@ def upto(
     return probes
 
 
+ONE_LOST = {ttl: [packet(TCP, 25, ttl, Answer.SILENT)] for ttl in (1, 2, 3)}
+"""A hop that was asked once on the mail port, in vain."""
 WHOLE_UDP = upto(3, port=None, host=Answer.PORT_UNREACHABLE)
+LOCATED = packet(UDP, 33434, None, Answer.PORT_UNREACHABLE, HOST, 61)
+"""The answer of the host at hop 4 to a packet without a hop limit of ours."""
 OPEN_443 = packet(TCP, 443, None, Answer.CONNECTED, HOST)
 
 
@@ -158,6 +165,30 @@ SILENCE = {
         ("connect.port-filtered", Confidence.PROBABLE, Side.PATH),
         ("between hop 2 (192.0.2.2) and hop 4", "this path only"),
     ),
+    "between 2 and the host, and one packet to hop 3 may be lost": (
+        [*upto(2)[:2], *ONE_LOST[3], *upto(2)[4:], *WHOLE_UDP, OPEN_443],
+        None,
+        ("connect.port-filtered", Confidence.PROBABLE, Side.PATH),
+        ("between hop 2 (192.0.2.2) and hop 4",),
+    ),
+    "between 2 and the host or on the way back": (
+        [*upto(2), *upto(2, port=None, host=Answer.PORT_UNREACHABLE)],
+        CANARY_SILENT,
+        ("connect.port-filtered", Confidence.UNCERTAIN, Side.UNKNOWN),
+        ("come as far as hop 2 (192.0.2.2), perhaps further", "hop 4", "cannot be told apart"),
+    ),
+    "between 3 and a host that answers from an unknown hop": (
+        [*upto(3), *upto(3, port=None), OPEN_443],
+        None,
+        ("connect.port-filtered", Confidence.PROBABLE, Side.PATH),
+        ("between hop 3 (192.0.2.3) and the host",),
+    ),
+    "between 1 and 3, and one packet to hop 2 may be lost": (
+        [*upto(1)[:1], *ONE_LOST[2], *upto(1)[3:], *WHOLE_UDP, OPEN_443],
+        CANARY_SILENT,
+        ("connect.port-filtered", Confidence.PROBABLE, Side.PATH),
+        ("between hop 1 (192.0.2.1) and hop 3 (192.0.2.3)",),
+    ),
     "egress": (
         [*upto(1), *WHOLE_UDP, OPEN_443],
         CANARY_SILENT,
@@ -199,6 +230,12 @@ SILENCE = {
         CANARY_OPEN,
         ("connect.host-silent", Confidence.PROBABLE, Side.UNKNOWN),
         ("hop 3 (192.0.2.3)", "cannot be told apart"),
+    ),
+    "nothing of the host answers, and one packet to hop 3 may be lost": (
+        [*upto(2)[:2], *ONE_LOST[3], *upto(3, port=None)],
+        CANARY_OPEN,
+        ("connect.host-silent", Confidence.PROBABLE, Side.UNKNOWN),
+        ("hop 2 (192.0.2.2)",),
     ),
     "nothing at all": (
         [*upto(0), *upto(0, port=None)],
@@ -290,7 +327,7 @@ REFUSALS = {
     # name: (connection, packets, cause, reason, side, words of the summary)
     "by the host": (
         refused(REFUSED),
-        [packet(UDP, 33434, None, Answer.PORT_UNREACHABLE, HOST, 61), *upto(3)[2:3]],
+        [LOCATED, *upto(3)[2:3]],
         (Cause.UNREACHABLE, "connect.refused", Side.THEIRS),
         (),
     ),
@@ -299,6 +336,24 @@ REFUSALS = {
         [*upto(2), packet(TCP, 25, 3, Answer.RESET, HOST), *WHOLE_UDP],
         (Cause.UNREACHABLE, "connect.refused-by-middlebox", Side.PATH),
         ("between hop 2 (192.0.2.2) and hop 3 (192.0.2.3)", "at hop 4"),
+    ),
+    "by a RST from nearer than the host, and nobody tells who is there": (
+        refused(REFUSED),
+        [*upto(2)[:2], packet(TCP, 25, 3, Answer.RESET, HOST), LOCATED],
+        (Cause.UNREACHABLE, "connect.refused", Side.UNKNOWN),
+        ("was not seen", "at hop 4"),
+    ),
+    "by a RST, and the one packet that would show whose may be lost": (
+        refused(REFUSED),
+        [*ONE_LOST[3], LOCATED],
+        (Cause.UNREACHABLE, "connect.refused", Side.UNKNOWN),
+        ("was not seen",),
+    ),
+    "by a RST, and no packet that ends before the host is answered with one": (
+        refused(REFUSED),
+        [*2 * ONE_LOST[3], LOCATED],
+        (Cause.UNREACHABLE, "connect.refused", Side.THEIRS),
+        (),
     ),
     "by a RST before the first hop": (
         refused(REFUSED),
@@ -336,6 +391,18 @@ REFUSALS = {
         (Cause.UNREACHABLE, "connect.prohibited", Side.PATH),
         ("hop 2 (192.0.2.2)", "port 443"),
     ),
+    "prohibited by a router that has no error left for its own hop": (
+        refused(PROHIBITED, 3, 13, ROUTERS[1]),
+        [*ONE_LOST[1], packet(TCP, 25, 2, Answer.PROHIBITED, ROUTERS[1], 64), OPEN_443],
+        (Cause.UNREACHABLE, "connect.prohibited", Side.PATH),
+        ("hop 1 (192.0.2.1)",),
+    ),
+    "prohibited by a router at a hop that is not known": (
+        refused(PROHIBITED, 3, 13, ROUTERS[2]),
+        [*upto(1)[:1], *ONE_LOST[2], packet(TCP, 25, 3, Answer.PROHIBITED, ROUTERS[2]), OPEN_443],
+        (Cause.UNREACHABLE, "connect.prohibited", Side.PATH),
+        ("The router at 192.0.2.2 rejects",),
+    ),
     "prohibited by a router, every port": (
         refused(PROHIBITED, 3, 13, ROUTERS[3]),
         [*upto(3), rejected(443, Answer.PROHIBITED, ROUTERS[3])],
@@ -365,6 +432,18 @@ REFUSALS = {
         [*upto(3), OPEN_443],
         (Cause.UNREACHABLE, "connect.prohibited", Side.THEIRS),
         ("itself",),
+    ),
+    "a loop, and the answer of one router is lost": (
+        refused(UNREACHABLE, 11, 0, ROUTERS[1]),
+        [packet(TCP, 25, ttl, Answer.TIME_EXCEEDED, ROUTERS[1 + (ttl + 1) % 2]) for ttl in (1, 2, 4)],
+        (Cause.UNREACHABLE, "connect.routing-loop", Side.PATH),
+        ("between 192.0.2.2 and an unknown router",),
+    ),
+    "a loop, and no router on the way answers": (
+        refused(UNREACHABLE, 11, 0, ROUTERS[1]),
+        [],
+        (Cause.UNREACHABLE, "connect.routing-loop", Side.PATH),
+        ("between 192.0.2.1 and an unknown router",),
     ),
     "a loop": (
         refused(UNREACHABLE, 11, 0, ROUTERS[1]),
@@ -398,7 +477,7 @@ PROXY = [
     packet(TCP, 25, 2, Answer.CONNECTED, HOST),
     packet(TCP, 25, 3, Answer.CONNECTED, HOST),
     packet(UDP, 33437, 3, Answer.TIME_EXCEEDED, ROUTERS[3]),
-    packet(UDP, 33434, None, Answer.PORT_UNREACHABLE, HOST, 61),
+    LOCATED,
 ]
 
 
@@ -472,6 +551,12 @@ def test_what_a_proxy_says_is_not_the_word_of_the_host(answer: str) -> None:
     )
     assert "hop 2" in report.summary
     assert "at hop 4" in report.summary
+
+
+def test_one_lost_packet_does_not_move_a_proxy_to_the_door_of_the_host() -> None:
+    report = judged(make.session(*make.conversation("250 ok")), [PROXY[0], *ONE_LOST[2], *PROXY[2:]])
+    assert (report.cause, report.reason) == (Cause.INCONCLUSIVE, "connect.intercepted")
+    assert "one of the hops 2 to 3" in report.summary
 
 
 def test_proxy_without_a_greeting() -> None:

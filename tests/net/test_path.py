@@ -216,7 +216,7 @@ def test_the_error_queue_is_tried_out_over_loopback(family: socket.AddressFamily
 
 
 def test_an_error_queue_that_stays_empty_fails_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet, "error_queue", lambda *_: [])
+    monkeypatch.setattr(packet.tcp, "error_queue", lambda *_: [])
     assert not asyncio.run(packet._self_test(socket.AF_INET))
 
 

@@ -265,6 +265,23 @@ def test_an_entry_beside_an_established_connection(
     assert (record.outcome, record.notices) == (ConnectOutcome.CONNECTED, (notice(11, 0),))
 
 
+def test_an_error_that_came_after_the_handshake_ends_nothing(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A router that rejects the ACK: the kernel sets SO_ERROR, queues nothing, and leaves the connection alone."""
+
+    class Struck(socket.socket):
+        def getsockopt(self, level: int, option: int, *size: int) -> int | bytes:  # type: ignore[override]
+            known = super().getsockopt(level, option, *size)
+            return errno.EHOSTUNREACH if option == socket.SO_ERROR else known
+
+    monkeypatch.setattr(socket, "socket", Struck)
+    record, sock = try_connect("127.0.0.1", listener.getsockname()[1])
+    assert sock is not None
+    sock.close()
+    assert (record.outcome, record.errno) == (ConnectOutcome.CONNECTED, None)
+
+
 def test_a_system_without_any_of_it(
     listener: socket.socket, deaf: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

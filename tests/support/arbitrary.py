@@ -34,10 +34,14 @@ HOSTILE = st.one_of(
 """Text that a view must not obey: sequences chosen by hand, any code points, any bytes of a peer."""
 
 
-def struct(kind: type[S]) -> st.SearchStrategy[S]:
-    """Build any record of a kind: every string hostile, tuples of two at most, numbers unrestricted."""
+def struct(kind: type[S], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[S]:
+    """Build any record of a kind: every string hostile, tuples of two at most, numbers unrestricted.
+
+    `fields` are those that a test knows better; nothing is drawn for them in vain.
+    """
     hints = get_type_hints(kind)
-    return st.builds(kind, **{name: _values(hints[name]) for name in kind.__struct_fields__})
+    drawn = {name: _values(hints[name]) for name in kind.__struct_fields__ if name not in fields}
+    return st.builds(kind, **drawn, **fields)
 
 
 def _values(hint: Any) -> st.SearchStrategy[Any]:
