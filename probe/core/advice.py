@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from probe.core.reasons import ReasonRow
 
 
-def next_steps(row: ReasonRow, fields: dict[str, str], mta: Mta | None) -> tuple[NextStep, ...]:
-    """Give the steps in the order they should be taken.
+def next_steps(
+    row: ReasonRow, fields: dict[str, str], mta: Mta | None, *, near_us: bool
+) -> tuple[NextStep, ...]:
+    """Give the steps in the order they should be taken; `near_us` is whether the fault lies on our half of the way.
 
     A sender that exists may be refused all the same: Exim takes another mail host's 5xx as final, and gives up
     after four silent ones. Then "it works from here" would not help, and the steps say what would.
@@ -22,6 +24,8 @@ def next_steps(row: ReasonRow, fields: dict[str, str], mta: Mta | None) -> tuple
     steps = row.steps
     if row.cause is Cause.SENDER_EXISTS and mta is not None and mta.exim.outcome is not MtaOutcome.ACCEPT:
         steps = (_MEND_THE_OTHERS, EXEMPT)
+    elif near_us:
+        steps = tuple(sorted(steps, key=lambda step: (step is EXEMPT, step[0] is Who.THEIR_ADMIN)))
     return tuple(NextStep(who, fill(what, fields)) for who, what in steps)
 
 

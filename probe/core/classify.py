@@ -58,7 +58,9 @@ def judge(evidence: Evidence) -> Report:
         side=verdict.side,
         summary=verdict.says,
         because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
-        next_steps=advice.next_steps(row, _values_of(verdict.decisive, evidence), servers),
+        next_steps=advice.next_steps(
+            row, _values_of(verdict.decisive, evidence), servers, near_us=_is_near_us(verdict.decisive)
+        ),
         mta=servers,
         catch_all=accepts_all,
         hosts=tuple(_host_report(item) for item in judged),
@@ -73,6 +75,15 @@ def judge(evidence: Evidence) -> Report:
 
 def _values_of(item: Judged | None, evidence: Evidence) -> dict[str, str]:
     return values(evidence, item.host if item else None, item.grounds if item else None)
+
+
+def _is_near_us(item: Judged | None) -> bool:
+    """Whether what stands in the way stands on our half of it."""
+    if item is None or item.rule.side is not None:
+        return False
+    path = item.grounds.path
+    place = path.refuser_hop if path.reached is None else path.reached
+    return place is not None and path.distance is not None and 2 * place < path.distance
 
 
 # --- the argument ----------------------------------------------------------------------------------
@@ -191,10 +202,6 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         for item in judged
         if item.facts.nearer is Nearer.AT_ITS_DOOR
     )
-    if any("icmp-errors" in item.host.path.lacking for item in judged if item.host.path is not None):
-        notes.append(
-            "This system does not report ICMP errors to unprivileged programs, so the place of a filter is not known."
-        )
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")
     return tuple(notes)

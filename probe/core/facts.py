@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from probe.core import network, phrases
+from probe.core import network_facts, phrases
 from probe.core.conversation import in_step
 from probe.core.model import (
     About,
@@ -240,7 +240,7 @@ def _session_row(
     index: int, session: Session, host: HostEvidence, options: Options, elsewhere: Elsewhere
 ) -> tuple[Facts, Grounds]:
     connect = session.connect
-    path = network.read(host, session, elsewhere)
+    path = network_facts.read(host, session, elsewhere)
     main = [(n, e) for n, e in enumerate(session.exchanges) if e.stage in _GOT]
     if connect.outcome is not ConnectOutcome.CONNECTED or not main:
         seconds = connect.ended - connect.started

@@ -119,12 +119,15 @@ def icmp_answer(notice: Notice) -> Answer | None:
 
 
 def notice_outcome(notices: tuple[Notice, ...]) -> ConnectOutcome | None:
-    """Return how ICMP errors ended a connection attempt: the first that says so decides, None if none does."""
-    for notice in notices:
-        answer = icmp_answer(notice)
-        if answer is not None:
-            return _ATTEMPT[answer]
-    return None
+    """Return how ICMP errors ended a connection attempt; None if none does."""
+    notice = telling(notices)
+    answer = None if notice is None else icmp_answer(notice)
+    return None if answer is None else _ATTEMPT[answer]
+
+
+def telling(notices: tuple[Notice, ...]) -> Notice | None:
+    """Give the ICMP error that decides: the first that means an end. Others, such as 3/4, are advice."""
+    return next((notice for notice in notices if icmp_answer(notice) is not None), None)
 
 
 def errno_name(number: int | None) -> str | None:

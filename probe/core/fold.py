@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from probe.core.facts import Facts, Got, Grounds, depth, host_facts
 from probe.core.model import Cause, Confidence, DnsOutcome, Evidence, HostEvidence, Options, Side, Skip
-from probe.core.network import elsewhere
+from probe.core.network_facts import elsewhere
 from probe.core.reasons import REASONS, ReasonRow
 from probe.core.route import ExchangeKind, Route, RouteState
 from probe.core.rules import decide

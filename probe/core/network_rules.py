@@ -36,7 +36,7 @@ PATH_RULES = (
         " no greeting.",
         got=any_of(Got.BANNER),
         ended=any_of(Ended.TIMEOUT),
-        nearer=any_of(Nearer.YES),
+        nearer=any_of(Nearer.YES, Nearer.PROBABLY),
     ),
     Rule(
         "connect-intercepted",
@@ -46,6 +46,15 @@ PATH_RULES = (
         " proxy or an inspecting firewall. What it said ({reply}) is not the word of the mail host.",
         got=_TALKED,
         nearer=any_of(Nearer.YES),
+    ),
+    Rule(
+        "connect-intercepted-probably",
+        "connect.intercepted",
+        UNCERTAIN,
+        "Something at {refuser_at} seems to answer port {port} in the name of {host} [{ip}], which is {target}; no other port"
+        " was seen to pass it. What it said ({reply}) may not be the word of the mail host.",
+        got=_TALKED,
+        nearer=any_of(Nearer.PROBABLY),
     ),
     Rule(
         "reply-pmtu-blackhole",
@@ -121,13 +130,12 @@ def _silent() -> Iterable[Rule]:
     )
     yield Rule(
         "connect-own-link-silent",
-        "connect.host-unreachable",
+        "connect.own-link",
         PROBABLE,
         "The SYN to {host} [{ip}] never left this host: the next hop on its own link does not answer ARP or ND.",
         got=_NOT_YET,
         ended=_SILENT,
         silence=any_of(Silence.OWN_LINK),
-        side=Side.OURS,
     )
     yield Rule(
         "connect-lossy",
@@ -378,6 +386,17 @@ def _refused() -> Iterable[Rule]:
         ended=any_of(Ended.PORT_CLOSED),
     )
     yield Rule(
+        "connect-rejected-once",
+        "connect.host-unreachable",
+        UNCERTAIN,
+        "An ICMP error from {refuser_at} ended the connection to {host} [{ip}], but another packet to port {port} was taken:"
+        " the error came by chance, or is forged.",
+        got=_NOT_YET,
+        ended=_NO_WAY,
+        refuser=any_of(Refuser.DOUBTFUL),
+        side=Side.UNKNOWN,
+    )
+    yield Rule(
         "connect-routing-loop",
         "connect.routing-loop",
         CERTAIN,
@@ -388,13 +407,12 @@ def _refused() -> Iterable[Rule]:
     )
     yield Rule(
         "connect-own-link-dead",
-        "connect.host-unreachable",
+        "connect.own-link",
         CERTAIN,
         "The next hop towards {host} [{ip}] on this host's own link does not answer ARP or ND ({errno}).",
         got=_NOT_YET,
         ended=any_of(Ended.HOST_UNREACHABLE),
         refuser=any_of(Refuser.OWN_LINK),
-        side=Side.OURS,
     )
     yield Rule(
         "connect-prohibited-by-host",

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from probe.core.answers import MAX_TTL, Answers, furthest
 from probe.core.model import Answer, Protocol
-from probe.core.network import estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from probe.core.model import Notice, PathProbe
 
-MAX_TTL = 30
-"""Hop limit at which a search ends, as traceroute's does: no host of the Internet is further."""
 PER_ROUTER = 5
 """Packets with one hop limit: below the six that a Linux router answers in one go."""
 MAX_PACKETS = 60
@@ -89,13 +87,7 @@ class Step(Struct, frozen=True):
     done: bool
 
 
-LIKE_HOST = frozenset({Answer.CONNECTED, Answer.RESET})
-"""Answers of TCP, which only the host gives, or who poses as it."""
-NO_REMOTE = frozenset({Answer.SILENT, Answer.TIME_EXCEEDED, Answer.LOCAL})
-"""Answers that no far end has given."""
-
-
-class Moment:
+class Moment(Answers):
     """What is known at one moment, and what is wanting.
 
     A rule asks for packets and goes on with those that are answered or given up. Whatever it has to wait for
@@ -103,14 +95,13 @@ class Moment:
     """
 
     def __init__(self, search: Search, seen: Sequence[PathProbe], now: float) -> None:
+        super().__init__(seen, search.ip, search.port)
         self.search = search
         self.seen = seen
         self.now = now
         self.wanted: list[Wanted] = []
         self.wakes: list[float] = []
         self.closings: list[float] = []
-        self.on_port = [p for p in seen if p.protocol is Protocol.TCP and p.port == search.port]
-        self.controls = [p for p in seen if p.protocol is not Protocol.TCP or p.port != search.port]
         self.past: dict[Wanted, list[PathProbe]] = {}
         for probe in seen:
             self.past.setdefault(Wanted(probe.protocol, probe.port, probe.ttl), []).append(probe)
@@ -119,35 +110,18 @@ class Moment:
 
     # --- what is known --------------------------------------------------------------------------------
 
-    def from_host(self, probe: PathProbe) -> bool:
-        """Whether the host itself answered this control."""
-        if probe.answer in {Answer.CONNECTED, Answer.RESET, Answer.ECHO}:
-            return True
-        return probe.answer not in NO_REMOTE and probe.sender == self.search.ip
-
-    @property
-    def estimate(self) -> int | None:
-        """Hops to the host, as the hop limits of its answers tell: a guess, for they may take another way."""
-        arrived = (p.arrived_ttl for p in self.controls if p.arrived_ttl and self.from_host(p))
-        return min((hops for ttl in arrived if (hops := estimate(ttl)) <= MAX_TTL), default=None)
-
-    @property
-    def distance(self) -> int | None:
-        """Smallest hop limit with which the host answered a control."""
-        return min((p.ttl for p in self.controls if p.ttl and self.from_host(p)), default=None)
-
     @property
     def bound(self) -> int | None:
         """Where the path ends as far as is known: a router that answers proves a low guess wrong."""
         if self.distance is not None:
             return self.distance
         guess = self.estimate
-        return None if guess is None else min(MAX_TTL, max(guess, self.furthest(self.seen) + 1))
+        return None if guess is None else min(MAX_TTL, max(guess, furthest(self.seen) + 1))
 
     @property
     def reached(self) -> int:
         """Last hop that answered on the port."""
-        return self.furthest(self.on_port)
+        return furthest(self.on_port)
 
     @property
     def control(self) -> int | None:
@@ -157,17 +131,6 @@ class Moment:
                 if probe.protocol is Protocol.TCP and probe.ttl is None and probe.answer is answer:
                     return probe.port
         return None
-
-    def answered(self, ttl: int) -> bool:
-        """Whether a control with this hop limit was answered, by a router or by the host."""
-        return any(
-            p.ttl == ttl and (p.answer is Answer.TIME_EXCEEDED or self.from_host(p)) for p in self.controls
-        )
-
-    @staticmethod
-    def furthest(probes: Iterable[PathProbe]) -> int:
-        """Return the last hop whose router answered one of these; 0 for none."""
-        return max((p.ttl for p in probes if p.ttl and p.answer is Answer.TIME_EXCEEDED), default=0)
 
     def _patience(self) -> tuple[float, float]:
         """Return how long an answer is waited for, and the round trip that this comes from."""

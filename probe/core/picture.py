@@ -76,6 +76,8 @@ def _by_hop(probes: list[PathProbe]) -> dict[int, PathProbe]:
 
 def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path: Path) -> Hop:
     said = [p for p in (on_port, control) if p is not None and p.sender is not None]
+    if number != path.distance:  # a SYN-ACK or RST on the way bears the name of the host, which is further
+        said = [p for p in said if p.answer not in {Answer.CONNECTED, Answer.RESET}]
     routers = [
         p.sender for p in said if p.answer is Answer.TIME_EXCEEDED
     ]  # at a proxy the port says another name

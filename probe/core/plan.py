@@ -12,14 +12,12 @@ from msgspec import Struct, structs
 
 from probe.core import phrases
 from probe.core.model import About, Basis, Exchange, ExchangeOutcome, Purpose, Reply, Session, Stage, TlsMode
+from probe.core.network import ALIVE_WITHIN
 
 SMALL_REPLY_TIMEOUT = 5.0
 """Seconds for each reply over small segments: a path that lets them through does so in one round trip."""
 SHORTEST_PATIENCE = 3.0
 """Seconds. With less for a reply, silence is a setting of ours, and the path deserves no second look."""
-ALIVE_WITHIN = 3.0
-"""Seconds since the last ACK of a TCP that is alive: a silent one is asked each second, and this allows for the
-loss of two of these segments."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -332,7 +332,7 @@ _CANNOT_TELL = [
         "connect.own-firewall",
         Cause.INCONCLUSIVE,
         Side.OURS,
-        "A firewall of this host itself keeps its packets from leaving, so nothing is known of the mail host.",
+        "A firewall of this host itself, or one right before its first router, stops its packets, so nothing is known of the mail host.",
         (
             OUR_ADMIN,
             "Let outgoing TCP port {port} pass in this host's own firewall (nft list ruleset, iptables -L OUTPUT; on cPanel also SMTP Restrictions and CSF's SMTP_BLOCK).",
@@ -730,6 +730,18 @@ _UNREACHABLE = [
                     (THEIR_ADMIN, "If it is near {ip}, let TCP port {port} in from {local_ip} there."),
                 ),
                 "RFC 9293 3.5.2 (RST), RFC 1812 5.2.7.1",
+            ),
+            (
+                "own-link",
+                Side.OURS,
+                "The next hop on this host's own link (its gateway, or the mail host itself if that is a neighbour) does not answer ARP or ND.",
+                (
+                    (
+                        OUR_ADMIN,
+                        "See whether the gateway towards {ip} is up and right (ip route get {ip}; ip neigh), or the host itself if it is on your own link.",
+                    ),
+                ),
+                "RFC 826, RFC 4861 7.3, RFC 1122 2.3.2.2",
             ),
             (
                 "routing-loop",

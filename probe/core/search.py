@@ -16,21 +16,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probe.core.answers import LIKE_HOST, MAX_TTL, NO_REMOTE, estimate, furthest
 from probe.core.failures import icmp_answer
 from probe.core.model import Answer, Protocol
-from probe.core.network import estimate
-from probe.core.packets import (
-    LIKE_HOST,
-    MAX_OPENED,
-    MAX_TTL,
-    NO_REMOTE,
-    SLACK,
-    Aim,
-    Moment,
-    Search,
-    Step,
-    Wanted,
-)
+from probe.core.packets import SLACK, Aim, Moment, Search, Step, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +40,8 @@ FIRST_HOPS = 3
 """Hops that are asked by UDP where nobody has answered anything: if they keep silent too, all do."""
 WINDOW, GAP, BEYOND = 5, 4, 2
 """Hops tried on a path of unknown length; silent ones after which it ends; hops tried beyond the host's own."""
+WAY_BACK = 8
+"""Hops by which the way back may be longer than the way there, before a look at both is given up."""
 TRIES = 3
 """Packets for one hop whose answer decides the place: three lost ones in a row are no accident any more."""
 SENDING_ENDS = 6.0
@@ -137,7 +128,7 @@ class _Plan(Moment):
         bound, reached = self.bound, self.reached
         first = max(1, reached - (1 if self.estimate is None else 2))
         last = min(reached + (GAP if bound is None else WINDOW), bound or MAX_TTL)
-        if self.estimate is None and not self.furthest(self.seen):
+        if self.estimate is None and not furthest(self.seen):
             last = min(last, FIRST_HOPS)
         if self.estimate is not None and bound is not None and bound <= NEAR_PATH:
             first, last = 1, bound
@@ -150,7 +141,7 @@ class _Plan(Moment):
         control = self.control
         if self.distance is not None or control is None:
             return
-        base = self.furthest(self.on_port + [p for p in self.controls if p.protocol is Protocol.UDP])
+        base = furthest(self.on_port + [p for p in self.controls if p.protocol is Protocol.UDP])
         limit = min(self.bound or MAX_TTL, base + WINDOW if base else MAX_TTL)
         # One hop behind the last router is where the host mostly is. Without any router it is anywhere.
         edge = base + 1 if base else NEAR_PATH
@@ -168,7 +159,7 @@ class _Plan(Moment):
         if beyond is not None:
             if self.distance is None or beyond < self.distance:
                 self.on(beyond, TRIES)
-            if self.furthest(self.seen):
+            if furthest(self.seen):
                 for ttl in hops[: beyond - reached - 1][:2]:
                     self.udp(ttl, TRIES)
         locator = self.udp(None)
@@ -232,17 +223,17 @@ class _Plan(Moment):
             return
         # With the distance unknown three hops must do: a host of the Internet is further.
         top, tries = (3, 1) if far is None else (far - 1, 2)
-        for ttl in range(top, max(0, top - MAX_OPENED), -1):
-            probe = self.on(ttl, tries)
-            if probe is None or probe.answer is not Answer.CONNECTED:
-                return
-            beside = self.udp(ttl, tries=2)
+        for ttl in range(top, max(0, top - WAY_BACK), -1):
+            # By UDP first: where the host itself answers it is nearer than its answers made us think, and a
+            # connection would only be one more that it sees lost.
+            beside = self.udp(ttl)
             if beside is None:
                 return
             if not self.from_host(beside):
-                self._compare(self._nearest(ttl))
+                probe = self.on(ttl, tries)
+                if probe is not None and probe.answer is Answer.CONNECTED:
+                    self._compare(self._nearest(ttl))
                 return
-            # The host itself answers with this hop limit: it is nearer than its answers made us think.
 
     def died(self) -> None:
         """Find whether the port of a connection that went silent still opens, and who opens it."""
@@ -269,6 +260,12 @@ class _Plan(Moment):
             if probe is None:
                 return None
             low, top = (low, middle) if probe.answer in LIKE_HOST else (middle, top)
+        if top > 1:
+            probe = self.on(top - 1, tries=2)
+            if probe is None:
+                return None
+            if probe.answer in LIKE_HOST:
+                return self._nearest(top - 1)
         return top
 
     def _compare(self, hop: int | None) -> None:
@@ -276,8 +273,9 @@ class _Plan(Moment):
         if hop is None:
             return
         self.udp(hop, tries=2)
-        if self.estimate is None and self.control is not None:
-            self.ask(Protocol.TCP, self.control, hop, tries=2)
+        # What answers TCP to any port here (a VPN, the network of a container) does not single out the mail port.
+        another = self.control or next(p for p in CONTROL_PORTS if p != self.search.port)
+        self.ask(Protocol.TCP, another, hop, tries=2)
         before = self.past.get(Wanted(Protocol.TCP, self.search.port, hop - 1), ())
         if hop > 1 and all(p.answer is not Answer.TIME_EXCEEDED for p in before):
             self.udp(hop - 1)

@@ -83,7 +83,7 @@ def refuser_text(path: Path) -> str:
     """Name the place of whoever refused the connection, or answered it in place of the host."""
     if path.refuser_hop is not None:
         return hop_text(path.refuser_hop, path.refuser_ip)
-    if path.nearer in {Nearer.YES, Nearer.AT_ITS_DOOR}:
+    if path.nearer in {Nearer.YES, Nearer.PROBABLY, Nearer.AT_ITS_DOOR}:
         return f"one of the hops {(path.reached or 0) + 1} to {path.beyond}"
     return path.refuser_ip or _NO_ADDRESS
 

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from probe.core.chain import canonical
 from probe.core.endpoint import SMTP_PORT
+from probe.core.failures import telling
 from probe.core.model import Canary, CanaryOutcome, ConnectOutcome, Scope
 from probe.core.reply import ReplyReader
 from probe.core.scope import may_be_connected_to, read_ip, scope
@@ -267,7 +268,7 @@ def _judged(record: Canary, connect: Connect) -> Canary:
     """Say what the attempt to connect means, with what the system said about it."""
     outcome = _OUTCOMES.get(connect.outcome, CanaryOutcome.UNTESTED)
     detail = connect.errno_name
-    if connect.notices and (sender := connect.notices[-1].sender) is not None:
+    if (notice := telling(connect.notices)) is not None and (sender := notice.sender) is not None:
         detail = f"{detail or 'ICMP'} from {sender}"
     if outcome is CanaryOutcome.UNTESTED:
         detail = detail or connect.outcome

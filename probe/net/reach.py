@@ -111,6 +111,8 @@ class Attempt:
             for notice in self._notices
         )
         outcome = notice_outcome(self._notices)
+        if number == errno.EADDRNOTAVAIL and self._source is None and family == socket.AF_INET6:
+            outcome = ConnectOutcome.NO_ROUTE  # this host has no IPv6 address at all
         if outcome is None:
             outcome = ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=at_once)
         record = self._ended(outcome, number)

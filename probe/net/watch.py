@@ -4,7 +4,7 @@ A mail host may be silent for many reasons and for half a minute: it looks us up
 waiting. None of them keeps its TCP from answering. So the kernel is told to ask (keep-alive), and TCP_INFO tells
 whether anything comes back. The wait is ended early in two cases only, in which no reply can come any more:
 
-* The path is dead. For `DEAD_AFTER` seconds not one segment has come, neither an answer to what we sent nor to
+* The path is dead. For `GIVE_UP_AFTER` seconds not one segment has come, neither an answer to what we sent nor to
   the question whether anybody is there, although `UNANSWERED` of them went out. TCP alone would give up after
   a quarter of an hour (RFC 9293 3.8.3). Half of all packets may be lost on a path that is merely bad, and it
   would still be called dead in one case out of sixty-four.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from probe.core.model import TcpInfo
 
-DEAD_AFTER = 8.0
+GIVE_UP_AFTER = 8.0
 """Seconds in which nothing at all has come."""
 UNANSWERED = 6
 """Segments of ours that went out in that time and got no answer."""
@@ -95,6 +95,6 @@ class Silence:
         # A time-out means two segments without an answer: the one that was sent, and its repetition.
         before = self._since.retransmits + 1 if self._since.retransmits else 0
         unanswered = info.segs_out - self._since.segs_out + before
-        if info.last_ack >= DEAD_AFTER and unanswered >= UNANSWERED:
+        if info.last_ack >= GIVE_UP_AFTER and unanswered >= UNANSWERED:
             return f"{unanswered} segments got no answer of any kind in {info.last_ack:.1f} s"
         return None

@@ -49,7 +49,8 @@ SILENCE = 1.05
 """A host that is still connecting when another one has given the answer is watched until its first SYN has
 gone unanswered for this long: the kernel repeats it after one second, so "silent" then means two packets."""
 MAX_SESSIONS = 3
-"""Connections to one mail host address: the callout, in clear after a failed handshake, with a real sender."""
+"""Connections to one mail host address: the callout, in clear after a failed handshake, and one more with a real
+sender or with small segments."""
 
 
 class Resolver(Protocol):
@@ -65,9 +66,9 @@ class Resolver(Protocol):
 class Backends(Struct, frozen=True):
     """What the collection works with: the network, or a replay of it.
 
-    `search` begins a search of the path to a host, going on from what is known of it; None for a source that has
-    no network to search. `search_turn` waits until the next
-    search may begin. `canary` calls the mail host that is known to be up over one address family.
+    `search` begins a search of the path to a host, going on from what is known of it, and `search_turn` waits
+    until the next one may begin; both are None for a source that has no network to search. `canary` calls a mail
+    host that is known to be up over one address family (4 or 6), other than the names and IPs it is given.
     """
 
     resolver: Resolver

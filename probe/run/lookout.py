@@ -22,22 +22,25 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from probe.core.model import ConnectOutcome, ExchangeOutcome
-from probe.core.network import ALIVE_WITHIN, FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT, patience
+from probe.core.failures import telling
+from probe.core.model import Answer, ConnectOutcome, ExchangeOutcome
+from probe.core.network import ALIVE_WITHIN, FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT
+from probe.core.network_facts import patience, said_by_us
 from probe.core.search import Aim
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from probe.core.model import Canary, Connect, HostEvidence, Notice, PathEvidence, Session
+    from probe.core.model import Canary, HostEvidence, Notice, PathEvidence, Session
 
 SLOW = 1.0
 """Seconds without an answer to the SYN after which the search begins: the kernel repeats it then. Sooner would
 meet hosts that are merely far away."""
 CHECK_GRACE = 0.25
 """Seconds for which the end of a conversation waits for the check that it was held with the host itself."""
-AFTERWARDS = 2.0
-"""Seconds for a search after the end: it ends by itself in half a second, unless the path is long."""
+SUSPICION = 1.5
+"""Seconds more for that check where something did answer in the host's place: the host may be far away, and its
+substitute near and quick."""
 LEAST_SEARCH = 0.8
 """Seconds that a search gets before silence is judged: a round trip, and the time to be sure of the silent."""
 CANARY_GRACE = 0.3
@@ -115,9 +118,18 @@ class Lookout:
             session = await call.run()
             if session.connect.outcome is ConnectOutcome.CONNECTED:
                 await asyncio.wait({beside}, timeout=CHECK_GRACE)
+                if self._suspects(host().port):
+                    await asyncio.wait({beside}, timeout=SUSPICION)
         finally:
             await _end(beside)
         return session
+
+    def _suspects(self, port: int) -> bool:
+        """Whether the port has answered a packet that was to expire before the host."""
+        path = self.evidence()
+        return path is not None and any(
+            p.answer is Answer.CONNECTED and p.ttl is not None and p.port == port for p in path.probes
+        )
 
     async def _beside(self, call: Call, host: Callable[[], HostEvidence]) -> None:
         started = self._clock()
@@ -158,14 +170,12 @@ class Lookout:
 
     async def afterwards(self, session: Session) -> None:
         """Ask what the end of the last session leaves open."""
-        aim, notice = _question(session.connect, session)
+        aim, notice = _question(session)
         if aim is not None and self._wanted:
             if aim is Aim.REJECTED:
                 await self._turn()
             rtt = session.connect.ended - session.connect.started
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AFTERWARDS):
-                    await self._run(aim, notice=notice, rtt=rtt)
+            await self._run(aim, notice=notice, rtt=rtt)
 
     async def _run(self, aim: Aim, *, notice: Notice | None = None, rtt: float | None = None) -> None:
         self._latest = self._search(aim, Trail(first=self.evidence(), notice=notice, rtt=rtt))
@@ -188,12 +198,12 @@ async def _end(task: asyncio.Task[None]) -> None:
         raise bug
 
 
-def _question(connect: Connect, session: Session) -> tuple[Aim | None, Notice | None]:
+def _question(session: Session) -> tuple[Aim | None, Notice | None]:
     """Say which search tells more about how a session ended, None where none does."""
+    connect = session.connect
     if connect.outcome is ConnectOutcome.CONNECTED:
         return (Aim.DIED if _died(session) else None), None
-    notice = connect.notices[0] if connect.notices else None
+    notice = telling(connect.notices)
     if notice is not None:
-        ours = notice.ours or notice.sender in {None, connect.local_ip}
-        return (None if ours else Aim.REJECTED), notice
+        return (None if said_by_us(connect, notice) else Aim.REJECTED), notice
     return (Aim.REFUSED if connect.outcome is ConnectOutcome.REFUSED else None), None

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
+from probe.core.answers import estimate
 from probe.core.classify import judge
 from probe.core.model import (
     Answer,
@@ -35,7 +36,8 @@ from probe.core.model import (
     Stage,
     TcpInfo,
 )
-from probe.core.network import FULL_VERDICT, SLOW_VERDICT, Elsewhere, estimate, patience, read
+from probe.core.network import FULL_VERDICT, SLOW_VERDICT, Elsewhere
+from probe.core.network_facts import patience, read
 from tests.support import make
 from tests.support.arbitrary import struct
 
@@ -284,7 +286,7 @@ def test_syn_that_waits_for_arp() -> None:
     report = judged(silent(tcp=kernel(retrans=0, total_retrans=0)), [])
     assert (report.cause, report.reason, report.side) == (
         Cause.UNREACHABLE,
-        "connect.host-unreachable",
+        "connect.own-link",
         Side.OURS,
     )
 
@@ -382,7 +384,7 @@ REFUSALS = {
     "no answer to ARP on our link": (
         refused(UNREACHABLE, 3, 1, make.OUR_IP, at=3.06),
         [],
-        (Cause.UNREACHABLE, "connect.host-unreachable", Side.OURS),
+        (Cause.UNREACHABLE, "connect.own-link", Side.OURS),
         ("ARP",),
     ),
     "prohibited by a router, this port only": (

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from probe.codec import decode_evidence
 from probe.core.classify import judge
 from probe.core.model import Answer, Cause, Confidence, ConnectOutcome, PathProbe, Protocol, Report
-from probe.core.network import elsewhere, read
+from probe.core.network_facts import elsewhere, read
 from tests.support.record_network import RECORDED, RECORDINGS, disagreements, file_of, load
 from tests.support.road import HOPS
 from tests.support.scenarios import SCENARIOS

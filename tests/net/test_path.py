@@ -216,7 +216,7 @@ def test_the_error_queue_is_tried_out_over_loopback(family: socket.AddressFamily
 
 
 def test_an_error_queue_that_stays_empty_fails_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet.tcp, "error_queue", lambda *_: [])
+    monkeypatch.setattr(tcp, "error_queue", lambda *_: [])
     assert not asyncio.run(packet._self_test(socket.AF_INET))
 
 
@@ -315,7 +315,7 @@ def woken(wanted: Wanted, fake: FakeSocket, ip: str = "192.0.2.9") -> PathProbe:
 def icmp_error(kind: int, code: int, sender: str = "192.0.2.3", ttl: int = 62) -> Any:
     name = struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(sender))
     return [
-        (socket.IPPROTO_IP, packet.IP_TTL, struct.pack("i", ttl)),
+        (socket.IPPROTO_IP, tcp.IP_TTL, struct.pack("i", ttl)),
         (socket.IPPROTO_IP, tcp.IP_RECVERR, struct.pack("=IBBBBII", 113, 2, kind, code, 0, 0, 0) + name),
     ]
 

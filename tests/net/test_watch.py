@@ -10,7 +10,7 @@ import pytest
 
 from probe.core.model import TcpInfo
 from probe.net import tcp
-from probe.net.watch import DEAD_AFTER, STUCK_AFTER, UNANSWERED, Silence, Watch
+from probe.net.watch import GIVE_UP_AFTER, STUCK_AFTER, UNANSWERED, Silence, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def looks(*states: TcpInfo, stuck: bool = False) -> list[bool]:
 
 def test_dead_when_the_questions_go_unanswered() -> None:
     walk = [state(segs_out=3 + n, last_ack=1.0 + n, last_data=1.0 + n) for n in range(10)]
-    assert looks(*walk).index(True) == DEAD_AFTER - 1
+    assert looks(*walk).index(True) == GIVE_UP_AFTER - 1
 
 
 def test_alive_as_long_as_anything_comes() -> None:
@@ -58,7 +58,7 @@ def test_alive_as_long_as_anything_comes() -> None:
 def test_an_answer_starts_it_anew() -> None:
     walk = [state(segs_out=3 + n, last_ack=1.0 + n) for n in range(7)]
     walk += [state(segs_out=10 + n, segs_in=4, last_ack=0.1 + n) for n in range(9)]
-    assert looks(*walk).index(True) == 7 + DEAD_AFTER
+    assert looks(*walk).index(True) == 7 + GIVE_UP_AFTER
 
 
 def test_time_alone_is_no_proof() -> None:

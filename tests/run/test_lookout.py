@@ -183,6 +183,12 @@ def test_the_check_holds_the_answer_up_for_a_quarter_of_a_second_at_most() -> No
     assert evidence.ended == pytest.approx(0.02 + 0.05 + 0.2 + 0.25, abs=0.02)
 
 
+def test_the_check_is_waited_for_where_something_nearer_has_answered() -> None:
+    suspicious = (limited(Protocol.TCP, 25, 3, Answer.CONNECTED, "203.0.113.1"),)
+    evidence = Net({"opens": 0.05}, probes=suspicious, lasts=0.9).collect()
+    assert evidence.ended == pytest.approx(0.02 + 0.05 + 0.9, abs=0.02)
+
+
 def test_silence_is_searched_after_a_second_and_named_after_three_point_four() -> None:
     net = Net(SILENT, probes=FILTERED)
     evidence = net.collect()
@@ -289,8 +295,8 @@ def rejected(notice: Notice) -> Session:
     ],
     ids=["by a RST", "by ICMP", "by ourselves", "slow", "rejected midway"],
 )
-def test_what_the_end_leaves_open_is_asked_for_two_seconds_at_most(ends: Session, aims: list[Aim]) -> None:
-    net = Net({"opens": 0.1, "ends": ends})
+def test_what_the_end_leaves_open_is_asked(ends: Session, aims: list[Aim]) -> None:
+    net = Net({"opens": 0.1, "ends": ends}, lasts=1.5)
     evidence = net.collect()
     assert [aim for _, aim, _ in net.searches] == aims
     assert evidence.ended < 2.5

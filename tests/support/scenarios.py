@@ -309,7 +309,7 @@ SCENARIOS = {
     "c_onlink_noarp": Scenario(
         "The target would be on our own link, and does not answer ARP or ND.",
         (),
-        Expected("unreachable connect.host-unreachable ours certain", told_by=0),
+        Expected("unreachable connect.own-link ours certain", told_by=0),
         domain="near.example",
     ),
     "c_noroute": Scenario(
