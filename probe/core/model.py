@@ -519,8 +519,8 @@ class PathProbe(Struct, frozen=True):
 class PathEvidence(Struct, frozen=True):
     """Every packet of the path search towards one mail host address, in the order sent.
 
-    `lacking` names what this system cannot tell: `icmp-errors` (no error queue for TCP), `ping` (not
-    permitted), `tcp-info`.
+    `lacking` names what could not be used: `icmp-errors` (this system has no error queue for TCP), `ping` (not
+    permitted), `tcp-info`, `routers` (other searches of the run had asked them as much as they answer).
     """
 
     started: float

@@ -269,8 +269,8 @@ def _silent() -> Iterable[Rule]:
         "connect-silent-somewhere",
         "connect.port-filtered",
         UNCERTAIN,
-        "Port {port} of {host} [{ip}] is filtered somewhere: silence for {seconds} s, while {control}. No router on the"
-        " way tells how far the packets come, so the place is not known.",
+        "Port {port} of {host} [{ip}] is filtered somewhere: silence for {seconds} s, while {control}. No router was seen"
+        " to answer, so the place is not known.",
         got=_NOT_YET,
         ended=_SILENT,
         silence=any_of(Silence.SOMEWHERE),

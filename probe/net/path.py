@@ -28,7 +28,8 @@ class PathSearch:
 
     `first_hops` (hop -> router) belongs to all searches of a run and family: it is read, and added to. `rtt`
     is the round trip in seconds if the connection showed it, `notice` the ICMP error that refused it, `first`
-    an earlier search of the same host that is gone on with. Nothing but cancellation raises.
+    an earlier search of the same host that is gone on with. Without `routers` only the host is asked, because
+    other searches have just asked those on the way as much as they answer. Nothing but cancellation raises.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class PathSearch:
         rtt: float | None = None,
         first: PathEvidence | None = None,
         notice: Notice | None = None,
+        routers: bool = True,
     ) -> None:
         self._family = tcp.family_of(ip)
         self._source = source
@@ -51,6 +53,7 @@ class PathSearch:
         self._first = first
         self._packets: list[Packet] = []
         self._lacking: tuple[str, ...] = first.lacking if first is not None else ()
+        self._routers = routers
         self._news = asyncio.Event()
         self._ended: float | None = None
         self._search = Search(
@@ -96,7 +99,10 @@ class PathSearch:
             "tcp-info": packet.has_tcp_info(),
         }
         self._lacking = tuple(name for name, present in able.items() if not present)
-        self._search = replace(self._search, ping=able["ping"], icmp_errors=able["icmp-errors"])
+        if not self._routers:
+            self._lacking += ("routers",)
+        asks_routers = able["icmp-errors"] and self._routers
+        self._search = replace(self._search, ping=able["ping"], icmp_errors=asks_routers)
 
     def _step(self) -> Step:
         seen = (*self._earlier, *(sent.probe for sent in self._packets))

@@ -67,7 +67,8 @@ class Backends(Struct, frozen=True):
     """What the collection works with: the network, or a replay of it.
 
     `search` begins a search of the path to a host, going on from what is known of it, and `search_turn` waits
-    until the next one may begin; both are None for a source that has no network to search. `canary` calls a mail
+    until the routers may be asked again over an address family (false: not in time); both are None for a source
+    that has no network to search. `canary` calls a mail
     host that is known to be up over one address family (4 or 6), other than the names and IPs it is given.
     """
 
@@ -76,7 +77,7 @@ class Backends(Struct, frozen=True):
     clock: Callable[[], float]
     turn: Callable[[str], AbstractAsyncContextManager[None]]
     search: Callable[[Target, Aim, Trail], Search] | None = None
-    search_turn: Callable[[], Awaitable[None]] | None = None
+    search_turn: Callable[[int], Awaitable[bool]] | None = None
     canary: Callable[[int, tuple[str, ...]], Coroutine[None, None, Canary]] | None = None
 
 
@@ -213,7 +214,7 @@ class Collection:
             return None
         return Lookout(
             lambda aim, trail: search(target, aim, trail),
-            turn,
+            lambda: turn(6 if ":" in target.ip else 4),
             clock=self.clock,
             fast=self.settings.fast,
             silent=lambda: self._call_canary(target),

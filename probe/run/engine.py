@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from probe.core.endpoint import SMTP_PORT
-from probe.core.network import FAST_VERDICT, FULL_VERDICT
 from probe.net.early import system_servers
 from probe.net.hostname import own_name
 from probe.net.resolve import Resolver
 from probe.net.smtp import Call as SmtpCall
+from probe.run.budget import RouterBudget
 from probe.run.collect import Backends, Collection
 from probe.run.lookout import SLOW
 from probe.settings import DNS_TRIES, Settings, parse_server
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from probe.net.early import EarlyQuery
     from probe.run.lookout import Call, Search, Trail
 
-SEARCH_GAP = 0.5
-"""Seconds between the starts of two path searches of a run. The first routers are the same for all of them, and
-a Linux router answers six packets at once and then one a second."""
 PER_HOST = 2
 """Connections to one mail host address at once, over all addresses of a run: more looks like an attack."""
 
@@ -55,7 +52,7 @@ class Engine:
         self._running: list[Collection] = []
         self._canaries: Canaries | None = None
         self._first_hops: dict[int, dict[int, str]] = {4: {}, 6: {}}
-        self._next_search = 0.0
+        self._budgets = {4: RouterBudget(), 6: RouterBudget()}
 
     async def aclose(self) -> None:
         """Give up what outlives a single collection: the call of the canary."""
@@ -111,9 +108,12 @@ class Engine:
                 rtt=trail.rtt,
                 first=trail.first,
                 notice=trail.notice,
+                routers=trail.routers,
             )
 
         async def canary(family: int, besides: tuple[str, ...]) -> Canary:
+            from probe.core.network import FAST_VERDICT, FULL_VERDICT
+
             limit = (FAST_VERDICT if settings.fast else FULL_VERDICT) - SLOW
             return await self._canary(seed).call(family, clock=clock, timeout=limit, besides=besides)
 
@@ -123,7 +123,7 @@ class Engine:
             clock,
             self._turn,
             search=search,
-            search_turn=self._search_turn,
+            search_turn=lambda family: self._budgets[family].turn(),
             canary=canary if self._has_canary() else None,
         )
         try:
@@ -151,14 +151,6 @@ class Engine:
                 settings.canaries, self.servers, source=settings.source, seed=seed, port=settings.port
             )
         return self._canaries
-
-    async def _search_turn(self) -> None:
-        """Wait until the next search of this run may begin."""
-        now = time.monotonic()
-        begin = max(now, self._next_search)
-        self._next_search = begin + SEARCH_GAP
-        if begin > now:
-            await asyncio.sleep(begin - now)
 
     def _own_name(self) -> str | None:
         if not self._asked_name:

@@ -9,8 +9,8 @@ Four occasions, each with its own question (see `probe.core.search.Aim`):
 * It was refused: by the host, or on the way?
 * It stood, and then the path died under it: who began to reject it?
 
-Searches that ask every router start one after another (`Backends.search_turn`), because a router answers only
-so many; the others are a few packets that end near the host.
+Searches that ask every router take turns (`Backends.search_turn`), because a router answers only so many, and one
+whose turn does not come in time asks the host alone. The others are a few packets that end near the host.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from msgspec.structs import replace
 
 from probe.core.failures import telling
 from probe.core.model import Answer, ConnectOutcome, ExchangeOutcome
-from probe.core.network import ALIVE_WITHIN, FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT
-from probe.core.network_facts import patience, said_by_us
-from probe.core.search import Aim
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from probe.core.model import Canary, HostEvidence, Notice, PathEvidence, Session
+    from probe.core.search import Aim
 
 SLOW = 1.0
 """Seconds without an answer to the SYN after which the search begins: the kernel repeats it then. Sooner would
@@ -50,12 +48,13 @@ CANARY_GRACE = 0.3
 class Trail(Struct, frozen=True):
     """What a search goes on from: the packets of the one before it, the ICMP error that refused us, the round trip.
 
-    `rtt` is in seconds. Each is None where it is not known.
+    `rtt` is in seconds. Each is None where it is not known. `routers` is whether the routers may be asked.
     """
 
     first: PathEvidence | None = None
     notice: Notice | None = None
     rtt: float | None = None
+    routers: bool = True
 
 
 class Search(Protocol):
@@ -89,7 +88,7 @@ class Lookout:
     def __init__(
         self,
         search: Callable[[Aim, Trail], Search],
-        turn: Callable[[], Awaitable[None]],
+        turn: Callable[[], Awaitable[bool]],
         *,
         clock: Callable[[], float],
         fast: bool,
@@ -138,17 +137,23 @@ class Lookout:
                 await call.connected.wait()
         if not self._wanted:
             return
+        from probe.core.search import Aim  # not before the first packet is on its way
+
         if call.connected.is_set():
             await self._run(Aim.CONNECTED, rtt=self._clock() - started)
         else:
             await self._in_silence(call, host, started)
 
     async def _in_silence(self, call: Call, host: Callable[[], HostEvidence], started: float) -> None:
+        from probe.core.network import FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT
+        from probe.core.network_facts import patience
+        from probe.core.search import Aim
+
         canary = self._silent()
-        await self._turn()
+        routers = await self._turn()
         if call.connected.is_set() or not self._wanted:
             return
-        searching = asyncio.create_task(self._run(Aim.SILENT))
+        searching = asyncio.create_task(self._run(Aim.SILENT, routers=routers))
         begun = self._clock()
         try:
             for due in (FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT):
@@ -170,15 +175,18 @@ class Lookout:
 
     async def afterwards(self, session: Session) -> None:
         """Ask what the end of the last session leaves open."""
+        from probe.core.search import Aim
+
         aim, notice = _question(session)
         if aim is not None and self._wanted:
-            if aim is Aim.REJECTED:
-                await self._turn()
+            routers = aim is not Aim.REJECTED or await self._turn()
             rtt = session.connect.ended - session.connect.started
-            await self._run(aim, notice=notice, rtt=rtt)
+            await self._run(aim, notice=notice, rtt=rtt, routers=routers)
 
-    async def _run(self, aim: Aim, *, notice: Notice | None = None, rtt: float | None = None) -> None:
-        self._latest = self._search(aim, Trail(first=self.evidence(), notice=notice, rtt=rtt))
+    async def _run(
+        self, aim: Aim, *, notice: Notice | None = None, rtt: float | None = None, routers: bool = True
+    ) -> None:
+        self._latest = self._search(aim, Trail(self.evidence(), notice, rtt, routers))
         await self._latest.run()
 
 
@@ -186,6 +194,8 @@ def _died(session: Session) -> bool:
     """Whether the path itself went dead under a conversation; a host whose TCP still answers is only slow."""
     if not session.exchanges or session.exchanges[-1].outcome is not ExchangeOutcome.TIMEOUT:
         return False
+    from probe.core.network import ALIVE_WITHIN
+
     silent = session.tcp is not None and session.tcp.last_ack >= ALIVE_WITHIN
     return silent or session.soft_error is not None
 
@@ -200,6 +210,9 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def _question(session: Session) -> tuple[Aim | None, Notice | None]:
     """Say which search tells more about how a session ended, None where none does."""
+    from probe.core.network_facts import said_by_us
+    from probe.core.search import Aim
+
     connect = session.connect
     if connect.outcome is ConnectOutcome.CONNECTED:
         return (Aim.DIED if _died(session) else None), None

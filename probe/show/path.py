@@ -47,11 +47,15 @@ _PASSED = frozenset({Answer.TIME_EXCEEDED, Answer.ECHO})
 _ABOUT_PATH = {"path-dead", "pmtu-blackhole", "rejected-midway", "intercepted"}
 """Ends of the reasons that are about the path although the connection stood, whatever their stage."""
 
-_NO_PLACE = "icmp-errors"
+_NO_PLACE = frozenset({"icmp-errors", "routers"})
 """What is missed so much that the short form says so: without the others there is one comparison less."""
 _LACKING = {
-    _NO_PLACE: (
+    "icmp-errors": (
         "This system does not report ICMP errors to unprivileged programs, so no router tells where packets end."
+    ),
+    "routers": (
+        "Other searches of this run had asked the routers as much as they answer; probe this address alone to know"
+        " the place."
     ),
     "ping": "This system does not let unprivileged programs ping, so there is no ping to compare with.",
     "tcp-info": (
@@ -94,7 +98,7 @@ def remarks(report: Report, *, verbose: bool = False) -> list[str]:
         for host in report.hosts
         if host.network is not None and (verbose or _is_about_path(host))
         for word in host.network.lacking
-        if verbose or word == _NO_PLACE
+        if verbose or word in _NO_PLACE
     )
     return said + [_LACKING.get(word, f"This system does not tell: {word}.") for word in lacking]
 

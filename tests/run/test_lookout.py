@@ -135,8 +135,9 @@ class Net:
             self.searches.append((target.ip, aim, now()))
             return Packets(self._probes, self._lasts)
 
-        async def search_turn() -> None:
+        async def search_turn(_family: int) -> bool:
             await asyncio.sleep(0)
+            return True
 
         async def canary(family: int, _besides: tuple[str, ...]) -> Canary:
             self.canaries.append((family, now()))
