@@ -151,8 +151,10 @@ def _address(text: str, helo: str | None) -> Address:
 def _settings(args: Namespace) -> Settings:
     from probe.core.address import AddressError, parse
     from probe.core.model import TlsMode
-    from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings, SettingsError
+    from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings
 
+    if args.canaries and not args.trace:
+        raise UsageError("--canary: not together with --no-trace, which calls none; leave one of them away")
     mail_from = ""
     if args.mail_from not in {"", "<>"}:
         try:
@@ -161,8 +163,8 @@ def _settings(args: Namespace) -> Settings:
             raise UsageError(f"--mail-from: {error}") from None
     # Half of the overall limit for one question, so that a dead resolver is told from a run cut short.
     dns_timeout = min(DNS_TIMEOUT, args.timeout / 2)
-    try:
-        settings = Settings(
+    return usable(
+        lambda: Settings(
             timeout=args.timeout,
             dns_timeout=dns_timeout,
             dns_try_timeout=min(DNS_TRY_TIMEOUT, dns_timeout / DNS_TRIES),
@@ -182,6 +184,15 @@ def _settings(args: Namespace) -> Settings:
             fast=args.fast,
             canaries=None if args.canaries is None else tuple(args.canaries),
         )
+    )
+
+
+def usable(make: Callable[[], Settings]) -> Settings:
+    """Make settings, or refuse what cannot work in one line."""
+    from probe.settings import SettingsError
+
+    try:
+        settings = make()
     except SettingsError as error:
         raise UsageError(str(error)) from None
     if settings.source is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from probe.cli import UsageError
-from probe.cli.diagnose import check_ours, families_of
+from probe.cli.diagnose import families_of, usable
 from probe.cli.options import doctor as options
 from probe.cli.output import Printer, wants_color, width
 from probe.codec import pretty
 from probe.core.health import judge
 from probe.run.doctor import observe
-from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings, SettingsError
+from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings
 from probe.show.health import render
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def doctor(argv: list[str]) -> int:
 def _settings(args: Namespace) -> Settings:
     # A third for one question: a name of ours takes two of them, one after the other.
     dns_timeout = min(DNS_TIMEOUT, args.timeout / 3)
-    try:
-        settings = Settings(
+    return usable(
+        lambda: Settings(
             timeout=args.timeout,
             dns_timeout=dns_timeout,
             dns_try_timeout=min(DNS_TRY_TIMEOUT, dns_timeout / DNS_TRIES),
@@ -49,8 +48,4 @@ def _settings(args: Namespace) -> Settings:
             dns_servers=tuple(args.dns_server),
             canaries=None if args.canaries is None else tuple(args.canaries),
         )
-    except SettingsError as error:
-        raise UsageError(str(error)) from None
-    if settings.source is not None:
-        check_ours(settings.source)
-    return settings
+    )

@@ -240,7 +240,7 @@ def diagnosis() -> Parser:
         "--no-trace",
         dest="trace",
         action="store_false",
-        help="do not look for the place on the path where it fails",
+        help="do not look for the place on the path where it fails, and call no canary",
     )
     failed.add_argument(
         "--fast", action="store_true", help='say "filtered" after 2.1 s instead of 3.4 s, on less evidence'

@@ -16,6 +16,7 @@ from probe.core.generic import why_generic
 from probe.core.model import CanaryOutcome, DnsOutcome, HeloSource, Scope
 from probe.core.observations import HEALTH_SCHEMA, Check, Health
 from probe.core.scope import read_ip, scope
+from probe.version import RELEASED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from probe.core.model import Canary, DnsAnswer
     from probe.core.observations import End, Observations, Server
 
-RELEASED = "2026-11-01T00:00:00Z"
-"""The month in which this release was made; a clock that shows less is wrong."""
 SLOW = 1.0
 """Seconds of one answer. What is in the cache takes milliseconds; the root is in every cache."""
 CLOCK_TOLERANCE = 300

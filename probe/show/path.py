@@ -123,7 +123,7 @@ def _compared(canary: Canary) -> str:
         return f"No other mail host could be called to compare{why}."
     lapse = seconds(canary.ended - canary.started)
     said = {
-        CanaryOutcome.ANSWERED: f"answered on port {canary.port} within {lapse}",
+        CanaryOutcome.ANSWERED: f"answered on port {canary.port} after {round_trip(canary.ended - canary.started)}",
         CanaryOutcome.SILENT: f"did not answer on port {canary.port} within {lapse}",
         CanaryOutcome.REFUSED: f"refused port {canary.port}",
     }[canary.outcome]

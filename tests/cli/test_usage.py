@@ -57,6 +57,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["--timeout", "nan", ADDRESS], ["--timeout: nan is not a time"]),
     (["--connect-timeout", "inf", ADDRESS], ["--connect-timeout: inf is not a time", "3600"]),
     (["--reply-timeout", "5s", ADDRESS], ["--reply-timeout: '5s' is no number of seconds", "2.5"]),
+    (["--no-trace", "--canary", "mx.example.net", ADDRESS], ["--canary", "--no-trace", "leave one"]),
     (["--port", "0", ADDRESS], ["--port: 0 is not a TCP port", "65535"]),
     (["--port", "65536", ADDRESS], ["--port"]),
     (["--port", "abc", ADDRESS], ["--port: 'abc' is no port number", "65535"]),

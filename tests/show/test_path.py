@@ -49,7 +49,7 @@ def test_a_filter_on_the_way() -> None:
           Why         Hop 3 answers UDP, and stays silent for port 25.
           Whose move  the path (a firewall or a network between us and them)
           Notes       Called to compare: mx.example.net [198.51.100.25] answered on port
-                      25 within 30 ms.
+                      25 after 30 ms.
           Path        to mx1.customer.example.com [203.0.113.15]
                       hop  router        port 25    udp
                         1  192.0.2.1     0.3 ms     0.3 ms
@@ -238,7 +238,7 @@ def test_what_this_system_cannot_tell_is_said_once() -> None:
         (
             make.canary(banner="220 mx.example.net ESMTP\n220 more"),
             (
-                "Called to compare: mx.example.net [198.51.100.25] answered on port 25 within 30 ms"
+                "Called to compare: mx.example.net [198.51.100.25] answered on port 25 after 30 ms"
                 " (220 mx.example.net ESMTP)."
             ),
         ),
