@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from probe.core.conversation import Plan, follow_up
+from probe.core.conversation import Plan
 from probe.core.model import (
     EVIDENCE_SCHEMA,
     Address,
@@ -25,13 +25,12 @@ from probe.core.model import (
     DnsAnswer,
     Evidence,
     HeloSource,
-    HostEvidence,
     Options,
-    Session,
     Skip,
     Stage,
 )
 from probe.core.route import Route, Target, route
+from probe.run.host import HostProbe, host_evidence
 from probe.run.lookout import Call, Lookout, Search, Trail
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from probe.core.chain import Question
-    from probe.core.model import Canary, PathEvidence
+    from probe.core.model import Canary
     from probe.core.search import Aim
     from probe.settings import Settings
 
@@ -48,9 +47,6 @@ LOOKUP_GRACE = 1.0
 SILENCE = 1.05
 """A host that is still connecting when another one has given the answer is watched until its first SYN has
 gone unanswered for this long: the kernel repeats it after one second, so "silent" then means two packets."""
-MAX_SESSIONS = 3
-"""Connections to one mail host address: the callout, in clear after a failed handshake, and one more with a real
-sender or with small segments."""
 
 
 class Resolver(Protocol):
@@ -68,8 +64,8 @@ class Backends(Struct, frozen=True):
 
     `search` begins a search of the path to a host, going on from what is known of it, and `search_turn` waits
     until the routers may be asked again over an address family (false: not in time); both are None for a source
-    that has no network to search. `canary` calls a mail
-    host that is known to be up over one address family (4 or 6), other than the names and IPs it is given.
+    that has no network to search. `canary` calls a mail host that is known to be up over one address family (4 or
+    6), other than the names and IPs it is given.
     """
 
     resolver: Resolver
@@ -79,75 +75,6 @@ class Backends(Struct, frozen=True):
     search: Callable[[Target, Aim, Trail], Search] | None = None
     search_turn: Callable[[int], Awaitable[bool]] | None = None
     canary: Callable[[int, tuple[str, ...]], Coroutine[None, None, Canary]] | None = None
-
-
-class HostProbe:
-    """One mail host address while it is being talked to."""
-
-    def __init__(self, target: Target, collection: Collection, stagger: float) -> None:
-        self.target = target
-        self.started = collection.clock()
-        self._stagger = stagger
-        self.sessions: list[Session] = []
-        self.stopped: Skip | None = None
-        self._collection = collection
-        self.talking = True
-        self._call: Call | None = None
-        self._connected_at: float | None = None
-        self._lookout = collection.lookout(target)
-        self.task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        plan: Plan | None = self._collection.plan()
-        self._collection.hold_clock()
-        async with self._collection.backends.turn(self.target.ip):
-            self._collection.resume_clock()
-            self.started = self._collection.clock()
-            while plan is not None and len(self.sessions) < MAX_SESSIONS:
-                call = self._call = self._collection.backends.call(self.target, plan)
-                if self._lookout is None:
-                    session = await call.run()
-                else:
-                    session = await self._lookout.accompany(call, self.evidence)
-                self._call = None
-                self.sessions.append(session)
-                plan = follow_up(plan, session)
-        self.talking = False
-        self._collection.look_again()
-        if self._lookout is not None:
-            await self._lookout.afterwards(self.sessions[-1])
-
-    def leave(self) -> None:
-        """Ask the network nothing more: the answer is known."""
-        if self._lookout is not None:
-            self._lookout.leave()
-
-    @property
-    def connected(self) -> bool:
-        """Whether a connection stands or stood."""
-        return bool(self.sessions) or (self._call is not None and self._call.connected.is_set())
-
-    def outranks(self, other: HostProbe) -> bool:
-        """Whether a mail server would believe this host, which is talking already, rather than the other."""
-        return self.connected and (self.target.preference or 0) <= (other.target.preference or 0)
-
-    def holds_until(self) -> float:
-        """Give the time until which this host holds up the next one."""
-        if not self.talking:
-            return 0.0
-        if not self.connected:
-            return self.started + self._stagger
-        if self._connected_at is None:
-            self._connected_at = self._collection.clock()
-        return self._connected_at + self._collection.settings.patience
-
-    def evidence(self) -> HostEvidence:
-        """Give what was seen of this host, finished or not."""
-        sessions = tuple(self.sessions)
-        if self._call is not None:
-            sessions += (self._call.session(),)
-        path = self._lookout.evidence() if self._lookout is not None else None
-        return _host(self.target, self._collection.settings.port, self.stopped, sessions, path)
 
 
 class Collection:
@@ -418,7 +345,7 @@ class Collection:
             if probe is not None:
                 hosts.append(probe.evidence())
             else:
-                hosts.append(_host(target, self.settings.port, target.skipped or ended_early, ()))
+                hosts.append(host_evidence(target, self.settings.port, target.skipped or ended_early, ()))
         return Evidence(
             schema=EVIDENCE_SCHEMA,
             tool=TOOL,
@@ -439,23 +366,3 @@ class Collection:
         if task is None or not task.done() or task.cancelled():
             return None
         return task.result()
-
-
-def _host(
-    target: Target,
-    port: int,
-    skipped: Skip | None,
-    sessions: tuple[Session, ...],
-    path: PathEvidence | None = None,
-) -> HostEvidence:
-    return HostEvidence(
-        name=target.name,
-        ip=target.ip,
-        port=port,
-        preference=target.preference,
-        origin=target.origin,
-        scope=target.scope,
-        skipped=skipped,
-        sessions=sessions,
-        path=path,
-    )

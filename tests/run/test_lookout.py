@@ -306,3 +306,9 @@ def test_what_the_end_leaves_open_is_asked(ends: Session, aims: list[Aim]) -> No
 def test_a_host_that_has_ended_does_not_hold_up_the_next_while_its_end_is_asked_about() -> None:
     net = Net({"opens": 0.1, "ends": REFUSED}, {"opens": 0.05}, lasts=0.1)
     assert judge(net.collect()).reason == "rcpt.accepted"
+
+
+def test_a_refused_mail_host_is_no_canary() -> None:
+    net = Net({"opens": 0.1, "ends": REFUSED}, SILENT, probes=FILTERED, lasts=0.1)
+    net.collect()
+    assert len(net.canaries) == 1
