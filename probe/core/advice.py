@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def next_steps(
-    row: ReasonRow, fields: dict[str, str], mta: Mta | None, *, near_us: bool
+    row: ReasonRow, fields: dict[str, str], mta: Mta | None, *, on_the_way: bool
 ) -> tuple[NextStep, ...]:
-    """Give the steps in the order they should be taken; `near_us` is whether the fault lies on our half of the way.
+    """Give the steps in the order they should be taken.
+
+    `on_the_way` is whether the fault lies between us and them, so that their admin can do least about it.
 
     A sender that exists may be refused all the same: Exim takes another mail host's 5xx as final, and gives up
     after four silent ones. Then "it works from here" would not help, and the steps say what would.
@@ -24,7 +26,7 @@ def next_steps(
     steps = row.steps
     if row.cause is Cause.SENDER_EXISTS and mta is not None and mta.exim.outcome is not MtaOutcome.ACCEPT:
         steps = (_MEND_THE_OTHERS, EXEMPT)
-    elif near_us:
+    elif on_the_way:
         steps = tuple(sorted(steps, key=lambda step: (step is EXEMPT, step[0] is Who.THEIR_ADMIN)))
     return tuple(NextStep(who, fill(what, fields)) for who, what in steps)
 

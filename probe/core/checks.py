@@ -267,14 +267,16 @@ FINDINGS = (
         "silent",
         FAIL,
         "{canary} does not answer within {lapse}: outgoing port {port} is blocked, unless that host is down",
-        "let TCP port {port} out of your own firewall and ask your provider to open it; --canary HOST tries another",
+        "see first whether this host's own firewall drops it (nft list ruleset), else ask your provider to open TCP"
+        " port {port}; --canary HOST tries another",
     ),
     Finding(
         "outbound",
         "refused",
         FAIL,
         "the connection to {canary} is refused ({detail}): by somebody on the way, unless that host is down",
-        "let TCP port {port} out of your own firewall and ask your provider to open it; --canary HOST tries another",
+        "see first whether this host's own firewall drops it (nft list ruleset), else ask your provider to open TCP"
+        " port {port}; --canary HOST tries another",
     ),
     Finding(
         "outbound",

@@ -18,6 +18,7 @@ from probe.core.model import (
     Purpose,
     Reason,
     Report,
+    Side,
     Stage,
     Timing,
     Tool,
@@ -59,7 +60,7 @@ def judge(evidence: Evidence) -> Report:
         summary=verdict.says,
         because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
         next_steps=advice.next_steps(
-            row, _values_of(verdict.decisive, evidence), servers, near_us=_is_near_us(verdict.decisive)
+            row, _values_of(verdict.decisive, evidence), servers, on_the_way=_is_on_the_way(verdict.decisive)
         ),
         mta=servers,
         catch_all=accepts_all,
@@ -77,13 +78,12 @@ def _values_of(item: Judged | None, evidence: Evidence) -> dict[str, str]:
     return values(evidence, item.host if item else None, item.grounds if item else None)
 
 
-def _is_near_us(item: Judged | None) -> bool:
-    """Whether what stands in the way stands on our half of it."""
-    if item is None or item.rule.side is not None:
+def _is_on_the_way(item: Judged | None) -> bool:
+    """Whether what stands in the way was seen to stand between us and them."""
+    if item is None or item.side is not Side.PATH:
         return False
     path = item.grounds.path
-    place = path.refuser_hop if path.reached is None else path.reached
-    return place is not None and path.distance is not None and 2 * place < path.distance
+    return path.refuser_hop is not None or path.beyond is not None
 
 
 # --- the argument ----------------------------------------------------------------------------------
@@ -201,6 +201,14 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         " machine that answers UDP: a gateway or load balancer of theirs, or a proxy at their end."
         for item in judged
         if item.facts.nearer is Nearer.AT_ITS_DOOR
+    )
+    notes.extend(
+        f"Another mail host address has another fault, and ours: {item.says}"
+        for item in judged
+        if item.rule.id in NETWORK_RULES
+        and item.tried
+        and item.side is Side.OURS
+        and verdict.side is not Side.OURS
     )
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")

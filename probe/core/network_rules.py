@@ -147,7 +147,7 @@ def _silent() -> Iterable[Rule]:
         ended=_SILENT,
         silence=any_of(Silence.LOSSY),
     )
-    near = "Port {port} is blocked close to us, between {after} and {before}, where {control}."
+    near = "Port {port} is blocked close to us, between {after} and {before}, while {control}."
     for name, silence, us, reason, confidence, says in (
         (
             "near-canary-silent",
@@ -279,7 +279,7 @@ def _silent() -> Iterable[Rule]:
         "connect-host-silent-canary-silent",
         "connect.host-silent",
         UNCERTAIN,
-        "Nothing of {host} [{ip}] answers: no port, no UDP, no ping; packets come as far as {after}. {canary}, another mail host, is silent too, so the fault may be on our side. A host that is down, one that filters everything and a route that ends there cannot be told apart.",
+        "Nothing of {host} [{ip}] answers: neither port {port} nor any other that was tried; packets come as far as {after}. {canary}, another mail host, is silent too, so the fault may be on our side. A host that is down, one that filters everything and a route that ends there cannot be told apart.",
         got=_NOT_YET,
         ended=_SILENT,
         silence=any_of(Silence.HOST_SILENT),
@@ -289,7 +289,7 @@ def _silent() -> Iterable[Rule]:
         "connect-host-silent",
         "connect.host-silent",
         PROBABLE,
-        "Nothing of {host} [{ip}] answers: no port, no UDP, no ping; packets come as far as {after}. A host that is down, one"
+        "Nothing of {host} [{ip}] answers: neither port {port} nor any other that was tried; packets come as far as {after}. A host that is down, one"
         " that filters everything and a route that ends there cannot be told apart.",
         got=_NOT_YET,
         ended=_SILENT,

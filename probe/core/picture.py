@@ -42,7 +42,8 @@ def draw(host: HostEvidence, path: Path) -> Network | None:
     if host.path is None:
         return None
     probes = host.path.probes
-    on_port = _by_hop([p for p in probes if p.protocol is Protocol.TCP and p.port == host.port])
+    left_us = path.silence is not Silence.OWN_OUTPUT
+    on_port = _by_hop([p for p in probes if left_us and p.protocol is Protocol.TCP and p.port == host.port])
     controls = _by_hop([p for p in probes if p.protocol is not Protocol.TCP or p.port != host.port])
     answered = [
         hop for rows in (on_port, controls) for hop, p in rows.items() if p.answer is not Answer.SILENT
@@ -54,7 +55,7 @@ def draw(host: HostEvidence, path: Path) -> Network | None:
         ends=_ends(path),
         control=path.control,
         hops=tuple(
-            _hop(number, on_port.get(number), controls.get(number), path)
+            _hop(number, on_port.get(number), controls.get(number), path, host.ip)
             for number in range(1, min(last, MAX_HOPS) + 1)
         ),
         packets=len(probes),
@@ -74,14 +75,10 @@ def _by_hop(probes: list[PathProbe]) -> dict[int, PathProbe]:
     return chosen
 
 
-def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path: Path) -> Hop:
-    said = [p for p in (on_port, control) if p is not None and p.sender is not None]
-    if number != path.distance:  # a SYN-ACK or RST on the way bears the name of the host, which is further
-        said = [p for p in said if p.answer not in {Answer.CONNECTED, Answer.RESET}]
-    routers = [
-        p.sender for p in said if p.answer is Answer.TIME_EXCEEDED
-    ]  # at a proxy the port says another name
-    refuser = path.refuser_ip if number == path.refuser_hop else None
+def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path: Path, ip: str) -> Hop:
+    # Only "time exceeded" tells who is at a hop. Any other answer may come from further away, or from nearer.
+    routers = [p.sender for p in (on_port, control) if p is not None and p.answer is Answer.TIME_EXCEEDED]
+    known = {path.refuser_hop: path.refuser_ip, path.distance: ip}
     name = None
     if control is not None:
         name = (
@@ -91,7 +88,7 @@ def _hop(number: int, on_port: PathProbe | None, control: PathProbe | None, path
         )
     return Hop(
         hop=number,
-        router=next(iter([*routers, *(p.sender for p in said)]), refuser),
+        router=next(iter(routers), known.get(number)),
         port_answer=on_port.answer if on_port else None,
         port_lapse=_lapse(on_port),
         control=name,

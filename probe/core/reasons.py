@@ -332,7 +332,7 @@ _CANNOT_TELL = [
         "connect.own-firewall",
         Cause.INCONCLUSIVE,
         Side.OURS,
-        "A firewall of this host itself, or one right before its first router, stops its packets, so nothing is known of the mail host.",
+        "A firewall on this host stops the packets before they leave it (where they are reset at once: it, or the first router), so nothing is known of the mail host.",
         (
             OUR_ADMIN,
             "Let outgoing TCP port {port} pass in this host's own firewall (nft list ruleset, iptables -L OUTPUT; on cPanel also SMTP Restrictions and CSF's SMTP_BLOCK).",
@@ -365,8 +365,10 @@ _CANNOT_TELL = [
             OUR_ADMIN,
             "Find out who runs what answers at {refuser_at} (your own firewall, hosting company or provider) and have {local_ip} exempted from its SMTP inspection.",
         ),
-        (SUPPORT, "Next test: probe again from another network; a proxy of ours is not on that path."),
-        EXEMPT,
+        (
+            SUPPORT,
+            "Next test: probe again from another network; if that gets another answer, the proxy is on our side.",
+        ),
         ref="RFC 5321 4.5.1, RFC 9293 3.8.3",
     ),
     _row(
@@ -531,11 +533,11 @@ _FIREWALL = [
         "Packets to the port vanish while other packets to the same host pass: a firewall drops them.",
         (
             THEIR_ADMIN,
-            "Let TCP port {port} of {ip} in from {local_ip}, in the firewall of the host and in those before it; if it is open, see whether the mail server's accept queue overflows (nstat -az TcpExtListenOverflows).",
+            "If it ends at or near {ip}: let TCP port {port} in from {local_ip} there; if the host's own port is open, see whether its accept queue overflows (nstat -az TcpExtListenOverflows).",
         ),
         (
             OUR_ADMIN,
-            "If the place is not near them, send the path picture to whoever runs the routers at its end.",
+            "If it ends between two routers: ask whoever runs them (whois) why TCP port {port} to {ip} is dropped there, and send the path picture.",
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3, listen(2)",
@@ -559,7 +561,7 @@ _FIREWALL = [
         "connect.host-silent",
         Cause.FIREWALL_TIMEOUT,
         Side.UNKNOWN,
-        "No port, no UDP and no ping of the host is answered, and no router says why: a host that is down, one that filters everything and a route that ends on the way look the same.",
+        "No port of the host is answered, and no router says why: a host that is down, one that filters everything and a route that ends on the way look the same.",
         (
             THEIR_ADMIN,
             "See whether {ip} is up and reachable from {local_ip}; else take it out of the MX records.",
@@ -634,7 +636,10 @@ _FIREWALL = [
             OUR_ADMIN,
             "Find out who runs what answers at {refuser_at} (your own firewall, hosting company or provider) and have {local_ip} exempted from its SMTP inspection.",
         ),
-        (SUPPORT, "Next test: probe again from another network; a proxy of ours is not on that path."),
+        (
+            SUPPORT,
+            "Next test: probe again from another network; if that gets another answer, the proxy is on our side.",
+        ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2.1, 4.5.1",
     ),
@@ -767,11 +772,15 @@ _UNREACHABLE = [
             (
                 "prohibited",
                 Side.PATH,
-                "A router or firewall on the way answers that the connection is administratively prohibited.",
+                "A firewall answers that the connection is prohibited: on the way, or that of the host itself.",
                 (
                     (
+                        THEIR_ADMIN,
+                        "If {refuser_at} is the host or near it: let TCP port {port} of {ip} in from {local_ip} there.",
+                    ),
+                    (
                         OUR_ADMIN,
-                        "Check your own firewall and provider first, then ask theirs to let port {port} through.",
+                        "If it is near us: have whoever runs it, our own network or provider, let TCP port {port} through.",
                     ),
                 ),
                 "RFC 1812 5.2.7.1 (code 13)",

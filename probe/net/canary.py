@@ -187,7 +187,8 @@ class Canaries:
             except TimeoutError:
                 return f"no address of a canary was found within {NAMES_TIMEOUT:g} s"
         if not troubles:
-            return "there is no canary to call"
+            asked = "every canary is itself one of the mail hosts that are asked about"
+            return asked if self._candidates else "there is no canary to call"
         more = f", and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
         return f"no canary has a usable IPv{family} address ({', '.join(troubles[:_NAMED])}{more})"
 

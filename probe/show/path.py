@@ -129,7 +129,7 @@ def _compared(canary: Canary) -> str:
     }[canary.outcome]
     greeting, _, _ = (canary.banner or "").partition("\n")
     detail = greeting[:_GREETING] or canary.detail
-    place = f"{canary.name} [{canary.ip}]" if canary.ip else canary.name
+    place = f"{canary.name} [{canary.ip}]" if canary.ip not in {None, canary.name} else canary.name
     return f"Called to compare: {place} {said}" + (f" ({detail})." if detail else ".")
 
 

@@ -283,7 +283,7 @@ CASES: list[tuple[str, str, Observations, Result, list[str]]] = [
         "silent",
         over(4, canary=canary(CanaryOutcome.SILENT, port=26, ended=5.1)),
         FAIL,
-        ["outgoing port 26 is blocked", "let TCP port 26 out"],
+        ["outgoing port 26 is blocked", "open TCP port 26"],
     ),
     (
         "outbound-ipv6",
