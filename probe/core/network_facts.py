@@ -96,6 +96,9 @@ def _place(seen: Seen, us: Us) -> Silence:
     if any(p.answer in {Answer.CONNECTED, Answer.RESET} for p in seen.on_port):
         return Silence.LOSSY
     reached, beyond = seen.reached, seen.beyond
+    if seen.ip in seen.routers(reached or 0):
+        # A gateway with the host's own address passes the port on: what is behind it is theirs.
+        return Silence.FAR_END
     if reached is not None and beyond is not None:
         if beyond == seen.distance and beyond == reached + 1:
             return Silence.FAR_END
@@ -124,9 +127,22 @@ def patience(host: HostEvidence, connect: Connect, *, fast: bool) -> float | Non
     place = _silence(seen, replace(connect, ended=connect.started + soon), Us.UNTESTED)
     if place is Silence.OWN_OUTPUT:
         return FAST_VERDICT  # no answer of anybody is needed for it
+    if place is Silence.UNTESTED and _not_our_turn(host, seen):
+        return soon
     if place in {Silence.UNTESTED, Silence.LOSSY}:
         return None
     return SLOW_VERDICT if seen.lossy else soon
+
+
+def _not_our_turn(host: HostEvidence, seen: Seen) -> bool:
+    """Whether all that was asked is silent, and the routers only were not because others had just asked them.
+
+    Those others wait no longer for a host of which nothing answers, and know no more of it.
+    """
+    lacking = host.path.lacking if host.path is not None else ()
+    return (
+        "routers" in lacking and bool(seen.controls) and all(p.answer is Answer.SILENT for p in seen.controls)
+    )
 
 
 def _refused(known: Path, seen: Seen, connect: Connect) -> Path:
@@ -146,7 +162,9 @@ def _refused(known: Path, seen: Seen, connect: Connect) -> Path:
         return replace(known, refuser=Refuser.OWN_LINK if late else Refuser.OURSELVES)
     if icmp_answer(notice) is Answer.TIME_EXCEEDED:
         circle = _circle([seen.router(hop) for hop in range(1, MAX_TTL + 1)])
-        if circle or not seen.control:  # where the host answers other ports there is no loop before it
+        # One router that sends back everything for the port is no circle: where the host answers other ports,
+        # two of them have to hand the packets to each other.
+        if len({*circle} - {_UNKNOWN}) > 1 or not seen.control:
             return replace(known, refuser=Refuser.LOOP, loop=circle or _circle([notice.sender] * 2))
     if seen.nearest(Answer.CONNECTED) is not None:
         return replace(known, refuser=Refuser.DOUBTFUL)  # another packet to the same port was taken

@@ -31,7 +31,7 @@ PATH_RULES = (
     Rule(
         "banner-intercepted",
         "banner.intercepted",
-        CERTAIN,
+        PROBABLE,
         "Something at {refuser_at} takes the connections to port {port} of {host} [{ip}], which is {target}, and sends"
         " no greeting.",
         got=any_of(Got.BANNER),
@@ -41,7 +41,7 @@ PATH_RULES = (
     Rule(
         "connect-intercepted",
         "connect.intercepted",
-        CERTAIN,
+        PROBABLE,
         "Something at {refuser_at} answers port {port} in the name of {host} [{ip}], which is {target}: a transparent"
         " proxy or an inspecting firewall. What it said ({reply}) is not the word of the mail host.",
         got=_TALKED,
@@ -350,7 +350,7 @@ def _refused() -> Iterable[Rule]:
     yield Rule(
         "connect-reset-on-the-way",
         "connect.refused-by-middlebox",
-        CERTAIN,
+        PROBABLE,
         "The RST for port {port} of {host} [{ip}] comes from between {after} and {before}, and the host is {target}: a"
         " firewall on the way refuses in its name.",
         got=_NOT_YET,
@@ -415,12 +415,22 @@ def _refused() -> Iterable[Rule]:
         refuser=any_of(Refuser.OWN_LINK),
     )
     yield Rule(
+        "connect-unreachable-behind-host",
+        "connect.host-unreachable",
+        CERTAIN,
+        "{host} [{ip}] itself answers that what it passes port {port} on to cannot be reached.",
+        got=_NOT_YET,
+        ended=any_of(Ended.HOST_UNREACHABLE),
+        refuser=any_of(Refuser.HOST),
+        side=Side.THEIRS,
+    )
+    yield Rule(
         "connect-prohibited-by-host",
         "connect.prohibited",
         CERTAIN,
         "{host} [{ip}] itself answers that connections to port {port} are prohibited.",
         got=_NOT_YET,
-        ended=_NO_WAY,
+        ended=any_of(Ended.PROHIBITED, Ended.NET_UNREACHABLE),
         refuser=any_of(Refuser.HOST),
         side=Side.THEIRS,
     )

@@ -360,7 +360,8 @@ _CANNOT_TELL = [
         Cause.INCONCLUSIVE,
         Side.PATH,
         "A transparent proxy or an inspecting firewall on the way answers port {port} in the name of the mail host, so"
-        " neither its yes nor its no is the word of the mail host.",
+        " neither its yes nor its no is the word of the mail host. (A provider that routes mail another, shorter way looks"
+        " the same.)",
         (
             OUR_ADMIN,
             "Find out who runs what answers at {refuser_at} (your own firewall, hosting company or provider) and have {local_ip} exempted from its SMTP inspection.",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.answers import Answers, estimate
+from probe.core.answers import MAX_TTL, Answers, estimate
 from probe.core.model import Answer, Protocol
 from probe.core.network import REPEATED_AFTER
 
@@ -25,7 +25,9 @@ class Seen(Answers):
     """The answers of one path search, sorted by what they can be compared for."""
 
     def __init__(self, path: PathEvidence | None, ip: str, port: int) -> None:
-        super().__init__(path.probes if path is not None else (), ip, port)
+        # No search sends other hop limits; evidence of another hand would make every comparison of hops endless.
+        probes = path.probes if path is not None else ()
+        super().__init__([p for p in probes if p.ttl is None or 1 <= p.ttl <= MAX_TTL], ip, port)
         self.fresh = [p for p in self.on_port if p.ttl is None]
 
     def routers(self, hop: int) -> set[str]:

@@ -132,7 +132,7 @@ HOST_UNREACHABLE = Expected(
 # That the peer's TCP is alive tells a slow server, and whoever eats its data, from a dead path; not from each other.
 NO_BANNER = Expected("firewall-timeout banner.timeout path probable", says=r"its TCP answers")
 INTERCEPTED = Expected(
-    "inconclusive connect.intercepted path certain", distance=4, says=r"hop 2\b.*\bhop 4\b"
+    "inconclusive connect.intercepted path probable", distance=4, says=r"hop 2\b.*\bhop 4\b"
 )
 
 SCENARIOS = {
@@ -248,7 +248,7 @@ SCENARIOS = {
         "Hop 2 resets the connection in the name of the target.",
         (f"r2 forward: {RESET}",),
         Expected(
-            "unreachable connect.refused-by-middlebox path certain",
+            "unreachable connect.refused-by-middlebox path probable",
             distance=4,
             named=(2,),
             says=between("hop 2", "hop 3"),
@@ -402,7 +402,7 @@ SCENARIOS = {
     "r2_proxy_nobanner": Scenario(
         "Hop 2 turns port 25 to something that says nothing.",
         ("r2 redirect: tcp dport 25 redirect",),
-        Expected("firewall-timeout banner.intercepted path certain", distance=4, says=r"hop 2\b"),
+        Expected("firewall-timeout banner.intercepted path probable", distance=4, says=r"hop 2\b"),
         proxy="*silence",
         options=("--reply-timeout", "4"),
     ),
