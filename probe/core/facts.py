@@ -33,7 +33,7 @@ from probe.core.model import (
     Stage,
     TlsMode,
 )
-from probe.core.network import After, Elsewhere, Nearer, Path, Ports, Refuser, Silence, Us
+from probe.core.network import Columns, Elsewhere, Path
 from probe.core.reply import codes_of, keywords
 from probe.core.scope import read_ip
 
@@ -124,10 +124,10 @@ class Sender(StrEnum):
     REAL = "real"
 
 
-class Facts(Struct, frozen=True):
+class Facts(Columns, frozen=True):
     """One row: how it went, what we had chosen, and what more was seen. `about` is None without a refusal.
 
-    The columns from `silence` on are what the packets showed; see `network.py`.
+    The columns that it inherits are what the packets showed.
     """
 
     got: Got
@@ -139,12 +139,6 @@ class Facts(Struct, frozen=True):
     real: Real = Real.UNTESTED
     step: Step = Step.UNTESTED
     codes: Codes = Codes.UNTESTED
-    silence: Silence = Silence.UNTESTED
-    refuser: Refuser = Refuser.UNTESTED
-    ports: Ports = Ports.UNTESTED
-    us: Us = Us.UNTESTED
-    after: After = After.UNTESTED
-    nearer: Nearer = Nearer.UNTESTED
 
 
 class Grounds(Struct, frozen=True, kw_only=True):
@@ -255,10 +249,7 @@ def _session_row(
             ended,
             _sender(options),
             options.tls,
-            silence=path.silence,
-            refuser=path.refuser,
-            ports=path.ports,
-            us=path.us,
+            **network_facts.columns(path),
         )
         return facts, Grounds(
             session=index,
@@ -283,8 +274,7 @@ def _session_row(
         real=real,
         step=_step(session),
         codes=_codes(last.reply),
-        after=path.after,
-        nearer=path.nearer,
+        **network_facts.columns(path),
     )
     grounds = Grounds(
         session=index,

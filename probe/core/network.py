@@ -122,13 +122,8 @@ class Elsewhere(Struct, frozen=True):
     name: str | None = None
 
 
-class Path(Struct, frozen=True, kw_only=True):
-    """The columns of `Facts` that come from the network, and the hops and addresses that sentences name.
-
-    `reached` is the last hop that the port's packets reached (0: none, they end at this host's door), `beyond`
-    the next one that a control reached; `distance` the hop of the host itself. `control` is what of the host
-    did answer, `refuser` who refused and `refuser_hop` where that is.
-    """
+class Columns(Struct, frozen=True, kw_only=True):
+    """The columns of `Facts` that come from the network."""
 
     silence: Silence = Silence.UNTESTED
     refuser: Refuser = Refuser.UNTESTED
@@ -136,6 +131,16 @@ class Path(Struct, frozen=True, kw_only=True):
     us: Us = Us.UNTESTED
     after: After = After.UNTESTED
     nearer: Nearer = Nearer.UNTESTED
+
+
+class Path(Columns, frozen=True, kw_only=True):
+    """The columns, and the hops and addresses that sentences name.
+
+    `reached` is the last hop that the port's packets reached (0: none, they end at this host's door), `beyond`
+    the next one that a control reached; `distance` the hop of the host itself. `control` is what of the host
+    did answer, `refuser` who refused and `refuser_hop` where that is.
+    """
+
     reached: int | None = None
     reached_router: str | None = None
     beyond: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -28,6 +28,7 @@ from probe.core.network import (
     SLOW_VERDICT,
     SMALL_SEGMENT,
     After,
+    Columns,
     Elsewhere,
     Nearer,
     Path,
@@ -61,6 +62,11 @@ def read(host: HostEvidence, session: Session, elsewhere: Elsewhere) -> Path:
     if connect.outcome in {ConnectOutcome.TIMEOUT, ConnectOutcome.CUT_SHORT}:
         return replace(known, silence=_silence(seen, connect, elsewhere.us))
     return _refused(known, seen, connect)
+
+
+def columns(path: Path) -> dict[str, Any]:
+    """Give what of a path goes into the row of the decision table."""
+    return {name: getattr(path, name) for name in Columns.__struct_fields__}
 
 
 def elsewhere(evidence: Evidence, host: HostEvidence) -> Elsewhere:

@@ -104,7 +104,7 @@ def _lapse(probe: PathProbe | None) -> float | None:
 
 
 def _ends(path: Path) -> str | None:
-    if path.nearer is Nearer.YES:
+    if path.nearer in {Nearer.YES, Nearer.PROBABLY}:
         return f"answered at {refuser_text(path)}, in the name of the host"
     says = _SILENCE_ENDS.get(path.silence) or _REFUSER_ENDS.get(path.refuser)
     if says is None:

@@ -559,6 +559,9 @@ def test_one_lost_packet_does_not_move_a_proxy_to_the_door_of_the_host() -> None
     report = judged(make.session(*make.conversation("250 ok")), [PROXY[0], *ONE_LOST[2], *PROXY[2:]])
     assert (report.cause, report.reason) == (Cause.INCONCLUSIVE, "connect.intercepted")
     assert "one of the hops 2 to 3" in report.summary
+    network = report.hosts[0].network
+    assert network is not None
+    assert network.ends == "answered at one of the hops 2 to 3, in the name of the host"
 
 
 def test_proxy_without_a_greeting() -> None:
