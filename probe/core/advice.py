@@ -24,7 +24,8 @@ def next_steps(
     after four silent ones. Then "it works from here" would not help, and the steps say what would.
     """
     steps = row.steps
-    if row.cause is Cause.SENDER_EXISTS and mta is not None and mta.exim.outcome is not MtaOutcome.ACCEPT:
+    refused = mta is not None and mta.exim is not None and mta.exim.outcome is not MtaOutcome.ACCEPT
+    if row.cause is Cause.SENDER_EXISTS and refused:
         steps = (_MEND_THE_OTHERS, EXEMPT)
     elif on_the_way:
         steps = tuple(sorted(steps, key=lambda step: (step is EXEMPT, step[0] is Who.THEIR_ADMIN)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probe.core import advice, mta, picture, violations
+from probe.core.callout import Callout
 from probe.core.facts import Codes, Ended, Got, Step, catch_all
 from probe.core.fold import Judged, Verdict, fold, judge_host, stopped
 from probe.core.model import (
@@ -33,10 +34,15 @@ from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
 """Who judges."""
+_CALLOUT = Callout()
+"""Exim's own defaults."""
 
 
-def judge(evidence: Evidence) -> Report:
-    """Judge the evidence of one address. Total: every document that decodes gives a report."""
+def judge(evidence: Evidence, callout: Callout = _CALLOUT) -> Report:
+    """Judge the evidence of one address. Total: every document that decodes gives a report.
+
+    `callout` is how the Exim verifies that `mta.exim` predicts; nothing else depends on it.
+    """
     options = evidence.options
     way = route(
         evidence.address,
@@ -49,7 +55,7 @@ def judge(evidence: Evidence) -> Report:
     verdict = fold(judged, way, evidence)
     row = REASONS[verdict.reason]
     accepts_all = catch_all(evidence)
-    servers = mta.predict(evidence, way, tuple((item.host, item.facts, item.grounds) for item in judged))
+    servers = mta.predict(evidence, way, judged, callout)
     return Report(
         schema=REPORT_SCHEMA,
         address=evidence.address.given,

@@ -79,6 +79,20 @@ class MtaOutcome(StrEnum):
     DEFER = "defer"
 
 
+class Covers(StrEnum):
+    """For whom a record of a mail server's cache answers."""
+
+    ADDRESS = "address"
+    DOMAIN = "domain"
+
+
+class Level(StrEnum):
+    """How strongly an RFC requires something (RFC 2119)."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+
+
 class AddressKind(StrEnum):
     """How the right-hand side of the address names its mail host."""
 
@@ -149,7 +163,7 @@ class Skip(StrEnum):
 
 
 class Stage(StrEnum):
-    """The steps of a callout, in the order they are reached."""
+    """The steps of a callout and of the audit, about in the order they are reached."""
 
     CONNECT = "connect"
     BANNER = "banner"
@@ -164,6 +178,13 @@ class Stage(StrEnum):
     RCPT_REAL = "rcpt-real"
     MAIL_AGAIN = "mail-again"
     RCPT_RANDOM = "rcpt-random"
+    NOOP = "noop"
+    NOOP_AGAIN = "noop-again"
+    RCPT_POSTMASTER = "rcpt-postmaster"
+    RCPT_POSTMASTER_AGAIN = "rcpt-postmaster-again"
+    RCPT_LONG = "rcpt-long"
+    VRFY = "vrfy"
+    UNKNOWN = "unknown-command"
     QUIT = "quit"
     EXTRA = "extra"
 
@@ -227,6 +248,7 @@ class Purpose(StrEnum):
     CLEAR = "clear"
     REAL_SENDER = "real-sender"
     SMALL_SEGMENTS = "small-segments"
+    AUDIT = "audit"
 
 
 class Protocol(StrEnum):
@@ -332,6 +354,7 @@ class Options(Struct, frozen=True):
     dns_servers: tuple[str, ...]
     trace: bool = True
     fast: bool = False
+    audit: bool = False
 
 
 class DnsRecord(Struct, frozen=True):
@@ -606,18 +629,56 @@ class NextStep(Struct, frozen=True):
     do: str
 
 
+class AskedHost(Struct, frozen=True):
+    """One mail host that a mail server asks: what that host's answer alone leads to, in the server's words."""
+
+    name: str
+    ip: str
+    outcome: MtaOutcome
+    why: str
+
+
+class CacheRecord(Struct, frozen=True):
+    """What a mail server remembers of the verification, for `seconds`, under the `key` of its database.
+
+    A record about the `domain` answers for every address of it, one about the `address` for that address only;
+    `holds` is the result in the words of the server's own tools.
+    """
+
+    covers: Covers
+    key: str
+    holds: str
+    seconds: float
+
+
 class MtaView(Struct, frozen=True):
-    """What one mail server program does with this sender now; `reply` is what the relay is told."""
+    """What one mail server program does with this sender now, while `version` and `settings` are as they say.
+
+    `reply` is the last line of what the relay is told and `reply_lines` all of it, None and empty where the
+    sender is accepted. `log` are the lines that the server writes, each from behind its time stamp and host.
+    `asked` are the mail hosts in the order it asks them, up to the one that ends it. `cache` is what it then
+    remembers, `clear` the command that makes it forget. `seconds` is how long the relay waits for the reply,
+    None where that cannot be told. `notes` say where our probe saw what the server would not.
+    """
 
     outcome: MtaOutcome
     reply: str | None
+    version: str
+    settings: str
+    reply_lines: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    asked: tuple[AskedHost, ...] = ()
+    cache: tuple[CacheRecord, ...] = ()
+    clear: str | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Mta(Struct, frozen=True):
-    """The two mail servers that we predict."""
+    """The two mail servers that we predict; one is None where the evidence does not tell what it does."""
 
-    exim: MtaView
-    postfix: MtaView
+    exim: MtaView | None
+    postfix: MtaView | None
 
 
 class Basis(StrEnum):
@@ -657,13 +718,17 @@ class About(StrEnum):
 
 
 class Reading(Struct, frozen=True):
-    """How the decisive reply of a host was read: the class, the row that said so, its words, the next best."""
+    """How the decisive reply of a host was read: the class, the row that said so, its words, the next best.
+
+    `delay` is how many seconds the reply asks us to wait, where it names a time.
+    """
 
     about: About
     basis: Basis
     row: str
     words: str | None
     runner_up: About | None
+    delay: float | None = None
 
 
 class Hop(Struct, frozen=True):
@@ -719,7 +784,7 @@ class HostReport(Struct, frozen=True):
 
 
 class Violation(Struct, frozen=True):
-    """An RFC requirement that the peer broke, fatal or not."""
+    """An RFC requirement that the peer broke, fatal or not: what is required, what we saw, how to mend it."""
 
     id: str
     section_2821: str | None
@@ -727,6 +792,9 @@ class Violation(Struct, frozen=True):
     severity: Severity
     host: str | None
     saw: str
+    level: Level
+    says: str
+    mend: str
 
 
 class Timing(Struct, frozen=True):

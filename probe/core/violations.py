@@ -1,15 +1,12 @@
 """Requirements of RFC 2821 and 5321 that the peer broke in what we saw.
 
-A table of requirements, and the pure functions that find what broke them in the hosts as they were judged.
-Only what the normal conversation shows; what defeats verification mostly shows as the cause too, the rest is
-listed for the other postmaster.
+The pure functions that find what broke the requirements of `requirements` in the hosts as they were judged.
+What defeats verification mostly shows as the cause too, the rest is listed for the other postmaster.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from probe.core.conversation import in_step
 from probe.core.facts import Got, Real
@@ -20,10 +17,10 @@ from probe.core.model import (
     Oddity,
     Reply,
     Session,
-    Severity,
     Stage,
     Violation,
 )
+from probe.core.requirements import REQUIREMENTS
 from probe.core.route import ExchangeKind, Route
 from probe.core.sentences import quote
 
@@ -36,47 +33,6 @@ if TYPE_CHECKING:
 MAX_SAW = 120
 """Characters of a peer's words that a violation quotes: it is one line of a list."""
 
-
-class Requirement(Struct, frozen=True):
-    """One requirement: its sections in RFC 2821 and 5321 (or the RFC that holds it) and what breaking it costs."""
-
-    id: str
-    section_2821: str | None
-    section_5321: str | None
-    severity: Severity
-    says: str
-
-
-_DEFEATS, _RISKY, _COSMETIC = Severity.DEFEATS, Severity.RISKY, Severity.COSMETIC
-
-REQUIREMENTS: dict[str, Requirement] = {
-    row.id: row
-    for row in (
-        Requirement("null-sender", "4.1.1.2, 6.1 (RFC 1123 5.2.9)", "4.5.5, 6.1", _DEFEATS,
-                    "The null sender <> must be accepted."),
-        Requirement("greeting", "3.1, 4.3.2", "3.1, 4.3.2", _DEFEATS, "A server opens with 220, or refuses with 554."),
-        Requirement("reply-form", "4.2, 4.2.1", "4.2, 4.2.1", _DEFEATS,
-                    "A reply is three digits, a space or hyphen, and text."),
-        Requirement("reply-codes", "4.2.1", "4.2.1", _RISKY, "Every line of a reply carries the same code."),
-        Requirement("reply-digits", "4.2.1, 4.3.2", "4.2, 4.2.1", _RISKY, "The first digit of a reply code is 2 to 5."),
-        Requirement("one-reply", "4.2", "4.2", _RISKY, "Every command has exactly one reply."),
-        Requirement("stays-open", "3.9", "3.8", _DEFEATS, "A server closes only after QUIT, or after it said 421."),
-        Requirement("crlf", "2.3.7", "2.3.8", _COSMETIC, "Lines end with CR LF and nothing else."),
-        Requirement("line-length", "4.5.3.1", "4.5.3.1.5", _COSMETIC, "A reply line has at most 512 octets."),
-        Requirement("ascii", "4.2", "4.2", _COSMETIC, "Reply text is printable ASCII."),
-        Requirement("ehlo", "4.5.1, 4.1.1.1", "4.5.1, 4.1.1.1", _COSMETIC, "EHLO must be supported."),
-        Requirement("tls-optional", "RFC 3207 4", "RFC 3207 4", _DEFEATS,
-                    "A public mail host must not require STARTTLS."),
-        Requirement("starttls-works", "RFC 3207 4.1", "RFC 3207 4.1", _RISKY, "STARTTLS that is offered works."),
-        Requirement("quit-reply", "4.1.1.10", "4.1.1.10", _COSMETIC, "QUIT is answered with 221."),
-        Requirement("mx-is-name", "5, 3.6", "5.1", _DEFEATS, "MX data is a host name, never an IP address."),
-        Requirement("mx-not-alias", "3.6, 5 (RFC 2181 10.3)", "5.1", _COSMETIC,
-                    "The host that an MX record names is no alias (CNAME)."),
-        Requirement("mx-resolves", "5", "5.1", _RISKY, "The host that an MX record names has an address."),
-        Requirement("null-mx-alone", "RFC 7505 3", "RFC 7505 3", _RISKY, "A null MX stands alone."),
-    )
-}  # fmt: skip
-"""Every requirement that the normal conversation can show, by its id."""
 
 _ODDITIES: tuple[tuple[Oddity, str], ...] = (
     (Oddity.NO_CODE, "reply-form"),
@@ -99,7 +55,17 @@ def find(judged: tuple[Judged, ...], route: Route) -> tuple[Violation, ...]:
         row = REQUIREMENTS[identifier]
         found.setdefault(
             (identifier, host),
-            Violation(row.id, row.section_2821, row.section_5321, row.severity, host, saw),
+            Violation(
+                row.id,
+                row.section_2821,
+                row.section_5321,
+                row.severity,
+                host,
+                saw,
+                row.level,
+                row.says,
+                row.mend,
+            ),
         )
     return tuple(found.values())
 

@@ -32,9 +32,9 @@ def render(report: Report) -> str:
         numbered=True,
     )
     if report.mta is not None:
-        views = (("Exim", report.mta.exim), ("Postfix", report.mta.postfix))
         blocks += _list(
-            "What mail servers do with this sender now", (_effect(program, view) for program, view in views)
+            "What mail servers do with this sender now",
+            (_effect(program, view) for program, view in wording.servers(report.mta)),
         )
     blocks += _list("RFC violations", (_broken(violation) for violation in report.violations))
     blocks += _list("Notes", (_prose(note) for note in [*report.notes, *path.remarks(report, verbose=True)]))

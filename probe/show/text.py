@@ -76,7 +76,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     steps = report.next_steps if verbose else report.next_steps[:_STEPS]
     page.section("Next", _numbered([f"{wording.WHO[step.who]}: {step.do}" for step in steps]))
     if report.mta is not None:
-        effects = [_effect("Exim", report.mta.exim), _effect("Postfix", report.mta.postfix)]
+        effects = [_effect(program, view) for program, view in wording.servers(report.mta)]
         page.section("Effect now", effects if verbose else [wording.brief_effect(report.mta)])
     broken = [_broken(violation) for violation in report.violations]
     page.section("Violations", broken if verbose else wording.brief_violations(report))

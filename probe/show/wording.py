@@ -10,7 +10,7 @@ from probe.core.reasons import REASONS
 from probe.show.printable import visible
 
 if TYPE_CHECKING:
-    from probe.core.model import HostEvidence, HostReport, Mta, Report, Violation
+    from probe.core.model import HostEvidence, HostReport, Mta, MtaView, Report, Violation
 
 SIDES = {
     Side.THEIRS: "theirs (their mail host, or its policy)",
@@ -171,15 +171,24 @@ def short_arguments(report: Report) -> list[str]:
     return [reason.says.removesuffix(references) for reason in left]
 
 
+def servers(mta: Mta) -> list[tuple[str, MtaView]]:
+    """Give what is predicted, with the name of the program."""
+    views = (("Exim", mta.exim), ("Postfix", mta.postfix))
+    return [(program, view) for program, view in views if view is not None]
+
+
 def brief_effect(mta: Mta) -> str:
     """Say in one sentence what Exim and Postfix do; of Postfix's reply, which quotes the peer's, the code only."""
     exim, postfix = mta.exim, mta.postfix
-    code = _CODE.match(postfix.reply or "")
-    if exim.outcome is postfix.outcome and not exim.reply and not code:
+    if exim and postfix and exim.outcome is postfix.outcome and not exim.reply and not postfix.reply:
         return f"Exim and Postfix {_DO[exim.outcome]} it"
-    said = f" ({exim.reply})" if exim.reply else ""
-    told = f" ({code[0]})" if code else ""
-    return f"Exim {DOES[exim.outcome]}{said}, Postfix {DOES[postfix.outcome]}{told}"
+    parts = []
+    if exim is not None:
+        parts.append(f"Exim {DOES[exim.outcome]}" + (f" ({exim.reply})" if exim.reply else ""))
+    if postfix is not None:
+        code = _CODE.match(postfix.reply or "")
+        parts.append(f"Postfix {DOES[postfix.outcome]}" + (f" ({code[0]})" if code else ""))
+    return ", ".join(parts)
 
 
 _CODE = re.compile("[2-5][0-9]{2}(?= |$)")

@@ -100,6 +100,7 @@ def test_exim_stops_at_the_refusal_of_an_earlier_host() -> None:
     report = judge(run(says(BLOCKED, 1), says("250 Ok", 2)))
     assert report.cause is Cause.SENDER_EXISTS
     assert report.mta is not None
+    assert report.mta.exim is not None
     assert report.mta.exim.outcome == "reject"
     assert any("mx1" in note and "final" in note for note in report.notes)
     assert judge(run(says("250 Ok", 1), says(BLOCKED, 2))).notes == ()

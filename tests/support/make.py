@@ -32,6 +32,7 @@ from probe.core.model import (
     Hop,
     HostEvidence,
     HostReport,
+    Level,
     Mta,
     MtaOutcome,
     MtaView,
@@ -485,7 +486,10 @@ def step(do: str, who: Who = Who.SUPPORT) -> NextStep:
 
 def mta(outcome: MtaOutcome, *, exim: str | None = None, postfix: str | None = None) -> Mta:
     """Make what Exim and Postfix do, both the same, each with its reply to the relay."""
-    return Mta(exim=MtaView(outcome=outcome, reply=exim), postfix=MtaView(outcome=outcome, reply=postfix))
+    return Mta(
+        exim=MtaView(outcome, exim, "4.96", "callout=30s"),
+        postfix=MtaView(outcome, postfix, "3.7", "reject_unverified_sender"),
+    )
 
 
 def violation(
@@ -496,7 +500,17 @@ def violation(
     severity: Severity = Severity.DEFEATS,
 ) -> Violation:
     """Make a broken requirement: by default the refusal of the null sender."""
-    return Violation(id=word, section_2821="3.7", section_5321="4.5.5", severity=severity, host=host, saw=saw)
+    return Violation(
+        id=word,
+        section_2821="3.7",
+        section_5321="4.5.5",
+        severity=severity,
+        host=host,
+        saw=saw,
+        level=Level.MUST,
+        says="The null sender <> must be accepted.",
+        mend="Accept MAIL FROM:<>.",
+    )
 
 
 def report(
