@@ -60,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     trace: bool = True
     fast: bool = False
+    audit: bool = False
     canaries: tuple[str, ...] | None = None
     seed: int | None = None
 

@@ -15,7 +15,7 @@ from probe.cli import (
     interrupt_gently,
     report_bug,
 )
-from probe.cli.options import diagnosis
+from probe.cli.options import callout_of, diagnosis
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from probe.cli.output import Printer
     from probe.cli.saving import Saver
+    from probe.core.callout import Callout
     from probe.core.model import Address, Evidence
     from probe.net.early import EarlyQuery
     from probe.run.engine import Engine
@@ -68,11 +69,12 @@ def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int
     import gc
 
     settings = _settings(args)
+    callout = callout_of(args)
     saver = _saver(args.save)
     addresses = _addresses(args.addresses, settings)
     if not addresses:
         return EXIT_USAGE
-    run = _Run(args, settings, saver, started, early)
+    run = _Run(args, settings, callout, saver, started, early)
     gc.freeze()  # the modules are here to stay (see `console`); what the probes leave is collected as usual
     gc.enable()
     try:
@@ -182,6 +184,7 @@ def _settings(args: Namespace) -> Settings:
             allow_private=args.allow_private,
             trace=args.trace,
             fast=args.fast,
+            audit=args.audit,
             canaries=None if args.canaries is None else tuple(args.canaries),
         )
     )
@@ -236,6 +239,7 @@ class _Run:
         self,
         args: Namespace,
         settings: Settings,
+        callout: Callout,
         saver: Saver | None,
         started: float,
         early: EarlyQuery | None,
@@ -244,6 +248,7 @@ class _Run:
         self.codes: list[int] = []
         self._args = args
         self._settings = settings
+        self._callout = callout
         self._saver = saver
         self._started = started
         self._early = early
@@ -324,7 +329,7 @@ class _Run:
 
         if self._saver is not None:
             self._saver.save(evidence)
-        report = judge(evidence)
+        report = judge(evidence, self._callout)
         self.codes.append(CAUSES[report.cause][0])
         if self._args.save == "-":
             from probe.codec import encode

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from probe.core.callout import Callout
+
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
 
 EXAMPLES = """\
@@ -177,6 +179,37 @@ def color_option(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _server_options(parser: argparse.ArgumentParser) -> None:
+    """Add how the Exim verifies of which the report says what it does."""
+    group = parser.add_argument_group("your mail server")
+    group.add_argument(
+        "--exim-version",
+        default="",
+        metavar="V",
+        help="say what this Exim does and logs: 4.69 (2008) and later (default 4.96)",
+    )
+    group.add_argument(
+        "--callout",
+        default="",
+        metavar="OPTION[,OPTION...]",
+        help="as behind callout= in its ACL: a time, connect=TIME, maxwait=TIME, defer_ok, random, postmaster,"
+        " fullpostmaster, no_cache; or cpanel, for what cPanel sets (default 30s)",
+    )
+
+
+def callout_of(args: argparse.Namespace) -> Callout:
+    """Read how that Exim verifies, or refuse in one line."""
+    from probe.core.callout import Callout, CalloutError, parse_options, parse_version
+
+    option = "--exim-version"
+    try:
+        version = parse_version(args.exim_version) if args.exim_version else Callout().version
+        option = "--callout"
+        return parse_options(args.callout, version)
+    except CalloutError as error:
+        raise UsageError(f"{option}: {ascii(str(error))[1:-1]}") from None
+
+
 def diagnosis() -> Parser:
     """Give the parser of the main job."""
     parser = Parser(
@@ -259,6 +292,12 @@ def diagnosis() -> Parser:
         help="also try a random local part (off: it costs the prober reputation)",
     )
     how.add_argument(
+        "--audit",
+        action="store_true",
+        help="test more of RFC 2821/5321 than a callout needs: one more connection to each mail host that"
+        " hears us out, ten commands at most, no DATA",
+    )
+    how.add_argument(
         "--all-hosts", action="store_true", help="talk to every mail host, not only until a definite answer"
     )
     how.add_argument(
@@ -266,6 +305,7 @@ def diagnosis() -> Parser:
         metavar="FILE",
         help="write the evidence to FILE; - for standard output, instead of the report",
     )
+    _server_options(parser)
     return parser
 
 
@@ -356,6 +396,7 @@ def explanation() -> Parser:
         help="a file made with --save or --json (- for standard input), or a word such as firewall-timeout",
     )
     _view_options(parser)
+    _server_options(parser)
     return parser
 
 

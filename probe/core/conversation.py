@@ -3,8 +3,8 @@
 A driver tells what happened (`connected`, `received`, `closed`, `timed_out`, `given_up`, `tls_done`,
 `interrupted`), each with its time, and carries out the actions that come back, in order. `deadline` says until
 when to wait for the next event. The conversation ends with exactly one `Close`; events after it change nothing.
-What is said, and what follows which answer, stands in `script`; here is when it is said, and which answer is
-whose.
+What is said, and what follows which answer, stands in `script` (and `audit`); here is when it is said, and
+which answer is whose.
 
 Replies are paired with commands by order alone, so one reply too many shifts all that follow, and a refusal
 can pass for an acceptance. Three things guard against it. Whatever complete reply is already there when a
@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from probe.core.model import Exchange, ExchangeOutcome, Session, Stage, Tls
+from probe.core.audit import AuditScript
+from probe.core.model import Exchange, ExchangeOutcome, Purpose, Session, Stage, Tls
 from probe.core.plan import Plan, follow_up
 from probe.core.reply import ReplyReader
 from probe.core.script import Script
@@ -72,7 +73,7 @@ class Conversation:
         self.finished = False
         self.awaiting: Stage | None = None
         """The state: the stage whose reply (or handshake) is waited for; None while between two commands."""
-        self._script = Script(plan, None)
+        self._script = _script(plan, None)
         self._reader = ReplyReader()
         self._tape = Recorder()
         self._exchanges: list[Exchange] = []
@@ -101,7 +102,7 @@ class Conversation:
     def connected(self, now: float, local_ip: str) -> tuple[Action, ...]:
         """Begin: the TCP connection stands, and `local_ip` is our end of it."""
         if not self.finished:
-            self._script = Script(self.plan, local_ip)
+            self._script = _script(self.plan, local_ip)
             self._await(Stage.BANNER, now, self.plan.banner_timeout)
         return ()
 
@@ -319,6 +320,11 @@ class Conversation:
 
     def _note(self, text: str, now: float, detail: str | None = None) -> None:
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
+
+
+def _script(plan: Plan, local_ip: str | None) -> Script | AuditScript:
+    """Give the walk that a plan asks for."""
+    return (AuditScript if plan.purpose is Purpose.AUDIT else Script)(plan, local_ip)
 
 
 _TRANSACTION = frozenset(

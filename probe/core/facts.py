@@ -207,7 +207,7 @@ def depth(facts: Facts) -> int:
 
 ALONE = Elsewhere()
 """Nothing is known of other mail hosts."""
-_BESIDE = frozenset({Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS})
+_BESIDE = frozenset({Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS, Purpose.AUDIT})
 """Sessions that answer a question about another one: a mail server does not hold them."""
 
 

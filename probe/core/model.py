@@ -642,13 +642,15 @@ class CacheRecord(Struct, frozen=True):
     """What a mail server remembers of the verification, for `seconds`, under the `key` of its database.
 
     A record about the `domain` answers for every address of it, one about the `address` for that address only;
-    `holds` is the result in the words of the server's own tools.
+    `holds` is the result in the words of the server's own tools. `cpanel_seconds` is for how long a server that
+    cPanel set up keeps it, None where that is not another one.
     """
 
     covers: Covers
     key: str
     holds: str
     seconds: float
+    cpanel_seconds: float | None = None
 
 
 class MtaView(Struct, frozen=True):

@@ -100,7 +100,7 @@ def follow_up(plan: Plan, session: Session) -> Plan | None:
     (RFC 2923 2.1), or `REAL_SENDER`, when the peer hung up, by 421 or without a word, between refusing the
     null sender and answering the real one.
     """
-    if plan.purpose in {Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS}:
+    if plan.purpose in {Purpose.REAL_SENDER, Purpose.SMALL_SEGMENTS, Purpose.AUDIT}:
         return None
     if _stuck(plan, session):
         return structs.replace(

@@ -318,6 +318,7 @@ class Collection:
             dns_servers=settings.dns_servers,
             trace=settings.trace,
             fast=settings.fast,
+            audit=settings.audit,
         )
 
     def status(self) -> str:

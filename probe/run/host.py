@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from probe.core.audit import audit
 from probe.core.conversation import follow_up
 from probe.core.model import ConnectOutcome, HostEvidence
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SESSIONS = 3
 """Connections to one mail host address: the callout, in clear after a failed handshake, and one more with a real
-sender or with small segments."""
+sender or with small segments. --audit adds one."""
 
 
 class HostProbe:
@@ -37,7 +38,8 @@ class HostProbe:
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        plan: Plan | None = self._collection.plan()
+        callout = self._collection.plan()
+        plan: Plan | None = callout
         self._collection.hold_clock()
         async with self._collection.backends.turn(self.target.ip):
             self._collection.resume_clock()
@@ -51,10 +53,22 @@ class HostProbe:
                 self._call = None
                 self.sessions.append(session)
                 plan = follow_up(plan, session)
+            last = self.sessions[-1]
+            if self._collection.settings.audit:
+                await self._audit(callout)
         self.talking = False
         self._collection.look_again()
         if self._lookout is not None:
-            await self._lookout.afterwards(self.sessions[-1])
+            await self._lookout.afterwards(last)
+
+    async def _audit(self, callout: Plan) -> None:
+        """Ask more of the RFCs, over a connection of its own, of a host that has heard out the callout."""
+        plan = audit(callout, tuple(self.sessions))
+        if plan is not None:
+            self._call = self._collection.backends.call(self.target, plan)
+            session = await self._call.run()
+            self._call = None
+            self.sessions.append(session)
 
     def leave(self) -> None:
         """Ask the network nothing more: the answer is known."""

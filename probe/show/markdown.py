@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.show import path, transcript, wording
+from probe.show import path, servers, transcript, wording
 from probe.show.printable import code, fence, inline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probe.core.model import MtaView, Report, Violation
+    from probe.core.model import Mta, Report, Violation
 
 _SENTENCE = 1000
 """Characters of one sentence that are shown."""
@@ -32,10 +32,7 @@ def render(report: Report) -> str:
         numbered=True,
     )
     if report.mta is not None:
-        blocks += _list(
-            "What mail servers do with this sender now",
-            (_effect(program, view) for program, view in wording.servers(report.mta)),
-        )
+        blocks += _list("What mail servers do with this sender now", _effects(report.mta))
     blocks += _list("RFC violations", (_broken(violation) for violation in report.violations))
     blocks += _list("Notes", (_prose(note) for note in [*report.notes, *path.remarks(report, verbose=True)]))
     if report.hosts or report.evidence.hosts:
@@ -70,9 +67,19 @@ def _list(title: str, items: Iterable[str], *, numbered: bool = False) -> list[s
     return [f"### {title}", "\n".join(marked)] if marked else []
 
 
-def _effect(program: str, view: MtaView) -> str:
-    said = f"{program} {wording.DOES[view.outcome]}"
-    return f"{said}: {code(view.reply, width=_SENTENCE)}" if view.reply else said
+def _effects(mta: Mta) -> Iterable[str]:
+    """Give what each server does, with all that is known of it as a list below."""
+    item = ""
+    for label, lines in servers.full(mta):
+        if label.startswith(" "):
+            shown = [code(line, width=_SENTENCE) for line in lines]
+            several = "".join(f"\n    - {line}" for line in shown)
+            item += f"\n  - {label.strip()}:" + (several if len(shown) > 1 else f" {shown[0]}")
+            continue
+        if item:
+            yield item
+        item = f"**{label}** {_prose(lines[0])}"
+    yield item
 
 
 def _broken(violation: Violation) -> str:

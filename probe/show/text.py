@@ -22,13 +22,13 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from probe.core.model import Cause
-from probe.show import path, wording
+from probe.show import path, servers, wording
 from probe.show.printable import safe, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probe.core.model import MtaView, Report, Violation
+    from probe.core.model import Report, Violation
 
 _NARROWEST = 40
 """Below this many columns wrapping only makes things worse."""
@@ -76,8 +76,9 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     steps = report.next_steps if verbose else report.next_steps[:_STEPS]
     page.section("Next", _numbered([f"{wording.WHO[step.who]}: {step.do}" for step in steps]))
     if report.mta is not None:
-        effects = [_effect(program, view) for program, view in wording.servers(report.mta)]
-        page.section("Effect now", effects if verbose else [wording.brief_effect(report.mta)])
+        effects = servers.full(report.mta) if verbose else [("Effect now", [servers.brief(report.mta)])]
+        for label, lines in effects:
+            page.section(label, lines)
     broken = [_broken(violation) for violation in report.violations]
     page.section("Violations", broken if verbose else wording.brief_violations(report))
     page.section("Notes", [*report.notes, *path.remarks(report, verbose=verbose)])
@@ -214,11 +215,6 @@ def _numbered(sentences: list[str]) -> list[str]:
     if len(sentences) < 2:
         return sentences
     return [f"{number}. {sentence}" for number, sentence in enumerate(sentences, 1)]
-
-
-def _effect(program: str, view: MtaView) -> str:
-    said = f"{program} {wording.DOES[view.outcome]}"
-    return f"{said}: {view.reply}" if view.reply else said
 
 
 def _broken(violation: Violation) -> str:

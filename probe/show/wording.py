@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from probe.core.model import Answer, Cause, ConnectOutcome, MtaOutcome, Severity, Side, Skip, Who
+from probe.core.model import Answer, Cause, ConnectOutcome, Severity, Side, Skip, Who
 from probe.core.reasons import REASONS
 from probe.show.printable import visible
 
 if TYPE_CHECKING:
-    from probe.core.model import HostEvidence, HostReport, Mta, MtaView, Report, Violation
+    from probe.core.model import HostEvidence, HostReport, Report, Violation
 
 SIDES = {
     Side.THEIRS: "theirs (their mail host, or its policy)",
@@ -71,8 +70,6 @@ ANSWERS = {
     Answer.LOCAL: "not sent",
     Answer.SILENT: "no answer",
 }
-
-DOES = {MtaOutcome.ACCEPT: "accepts", MtaOutcome.REJECT: "rejects", MtaOutcome.DEFER: "defers"}
 
 
 def terms(violation: Violation) -> str:
@@ -169,30 +166,6 @@ def short_arguments(report: Report) -> list[str]:
     row = REASONS.get(report.reason)
     references = f" ({row.ref})" if row else ""
     return [reason.says.removesuffix(references) for reason in left]
-
-
-def servers(mta: Mta) -> list[tuple[str, MtaView]]:
-    """Give what is predicted, with the name of the program."""
-    views = (("Exim", mta.exim), ("Postfix", mta.postfix))
-    return [(program, view) for program, view in views if view is not None]
-
-
-def brief_effect(mta: Mta) -> str:
-    """Say in one sentence what Exim and Postfix do; of Postfix's reply, which quotes the peer's, the code only."""
-    exim, postfix = mta.exim, mta.postfix
-    if exim and postfix and exim.outcome is postfix.outcome and not exim.reply and not postfix.reply:
-        return f"Exim and Postfix {_DO[exim.outcome]} it"
-    parts = []
-    if exim is not None:
-        parts.append(f"Exim {DOES[exim.outcome]}" + (f" ({exim.reply})" if exim.reply else ""))
-    if postfix is not None:
-        code = _CODE.match(postfix.reply or "")
-        parts.append(f"Postfix {DOES[postfix.outcome]}" + (f" ({code[0]})" if code else ""))
-    return ", ".join(parts)
-
-
-_CODE = re.compile("[2-5][0-9]{2}(?= |$)")
-_DO = {MtaOutcome.ACCEPT: "accept", MtaOutcome.REJECT: "reject", MtaOutcome.DEFER: "defer"}
 
 
 def needs_action(report: Report) -> bool:

@@ -78,8 +78,9 @@ at `mx1.customer.example.com`: `` no `banner` ``
 def test_what_mail_servers_do_is_a_list_of_two() -> None:
     page = markdown.render(samples.firewall())
     assert (
-        "- Exim defers: `451 Could not complete sender verify callout`\n- Postfix defers: `450 4.1.7" in page
-    )
+        "- **Exim** 4.96 with `callout=30s` defers it\n  - answers: `451 Could not complete sender verify callout`\n"
+        "- **Postfix** 3.7 with `reject_unverified_sender` defers it\n  - answers: `450 4.1.7"
+    ) in page
 
 
 def test_without_hosts_there_is_no_table() -> None:

@@ -217,7 +217,8 @@ def test_no_line_is_wider_than_the_terminal(sample: Callable[[], Report], width:
 
 def test_the_verbose_page_has_what_the_short_one_leaves_out() -> None:
     long = text.render(samples.firewall(), verbose=True, width=140)
-    assert "Postfix defers: 450 4.1.7 Sender address rejected: unverified address\n" in long
+    assert "  Postfix     3.7 with reject_unverified_sender defers it\n" in long
+    assert "    answers   450 4.1.7 Sender address rejected: unverified address\n" in long
     assert "took 10 s; rule connect-silent; more:" in long
     broken = text.render(samples.null_sender_refused(), verbose=True, width=140)
     assert "RFC 5321 4.5.5, RFC 2821 3.7, defeats verification) at mx1.customer" in broken

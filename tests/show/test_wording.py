@@ -11,7 +11,7 @@ from msgspec import structs
 
 from probe.core import model
 from probe.core.reasons import REASONS
-from probe.show import wording
+from probe.show import servers, wording
 from tests.show import samples
 from tests.support import make
 
@@ -80,7 +80,7 @@ def test_count() -> None:
         (model.Skip, wording.SKIPS),
         (model.ConnectOutcome, wording.CONNECTS),
         (model.Answer, wording.ANSWERS),
-        (model.MtaOutcome, wording.DOES),
+        (model.MtaOutcome, servers.DOES),
     ],
 )
 def test_every_word_of_the_model_has_a_name(words: type[StrEnum], names: dict[StrEnum, str]) -> None:
@@ -111,19 +111,6 @@ def test_the_table_speaks_for_the_hosts_that_did_not_decide() -> None:
         because=("mx1 accepts.", "Its words say so.", "mx2 is silent."),
     )
     assert wording.short_arguments(report) == ["Its words say so."]
-
-
-@pytest.mark.parametrize(
-    ("exim", "postfix", "said"),
-    [
-        (None, None, "Exim and Postfix reject it"),
-        ("550 No", "450 4.1.7 <a@b>: so", "Exim rejects (550 No), Postfix rejects (450)"),
-        ("550 No", "no code", "Exim rejects (550 No), Postfix rejects"),
-        (None, "450", "Exim rejects, Postfix rejects (450)"),
-    ],
-)
-def test_the_effect_in_one_sentence(exim: str | None, postfix: str | None, said: str) -> None:
-    assert wording.brief_effect(make.mta(model.MtaOutcome.REJECT, exim=exim, postfix=postfix)) == said
 
 
 def test_a_violation_in_brief_is_named_once_with_its_section() -> None:

@@ -1,0 +1,37 @@
+"""The next steps, as what the mail server does changes them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from probe.core.advice import next_steps
+from probe.core.model import MtaOutcome, Who
+from probe.core.reasons import EXEMPT, REASONS
+from tests.support import make
+
+FIELDS: defaultdict[str, str] = defaultdict(lambda: "value")
+
+
+def said(reason: str, outcome: MtaOutcome) -> str:
+    steps = next_steps(REASONS[reason], FIELDS, make.mta(outcome), on_the_way=False)
+    return " ".join(step.do for step in steps)
+
+
+@pytest.mark.parametrize("reason", [row.word for row in REASONS.values() if EXEMPT in row.steps])
+def test_defer_ok_is_advised_where_exim_defers_and_not_where_it_rejects(reason: str) -> None:
+    assert "callout=30s,defer_ok" in said(reason, MtaOutcome.DEFER)
+    assert "defer_ok would not help" in said(reason, MtaOutcome.REJECT)
+
+
+def test_a_sender_that_exists_and_is_refused_needs_another_mend() -> None:
+    assert "mail hosts" in said("rcpt.accepted", MtaOutcome.REJECT)
+    assert "defer_ok would not help" in said("rcpt.accepted", MtaOutcome.REJECT)
+    assert "exempt" not in said("rcpt.accepted", MtaOutcome.ACCEPT)
+
+
+def test_what_is_on_the_way_is_not_for_their_admin_first() -> None:
+    steps = next_steps(REASONS["connect.port-filtered"], FIELDS, make.mta(MtaOutcome.DEFER), on_the_way=True)
+    assert steps[0].who is not Who.THEIR_ADMIN
+    assert "exempt the relay" in steps[-1].do
