@@ -15,7 +15,7 @@ from probe.cli import (
     interrupt_gently,
     report_bug,
 )
-from probe.cli.options import callout_of, diagnosis
+from probe.cli.options import callout_of, check_view, diagnosis
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def diagnose(argv: list[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
     args = diagnosis().parse_intermixed_args(argv[:end])  # options may stand between the addresses
     args.addresses += argv[end + 1 :]
+    check_view(args)
     if not args.addresses:
         raise UsageError("no address given; try: probe-sender user@example.com, or probe-sender --help")
     started = time.monotonic()

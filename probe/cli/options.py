@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from probe.core.callout import Callout
 
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
+READERS = ("support", "customer", "postmaster")
 
 EXAMPLES = """\
 examples:
@@ -165,7 +166,27 @@ def _view_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="one line per address: address, cause, reason, confidence, summary, tab separated",
     )
+    group.add_argument(
+        "--letter",
+        type=one_of(*READERS),
+        metavar="|".join(READERS),
+        help="instead of the report: a letter about it to a colleague, to the customer who complained, or to the"
+        " postmaster of the other side",
+    )
+    group.add_argument(
+        "--redact",
+        action="store_true",
+        help="in the letter, replace local parts and internal hosts, the same by the same",
+    )
     color_option(group)
+
+
+def check_view(args: argparse.Namespace) -> None:
+    """Refuse ways to print the result that exclude each other."""
+    if args.redact and not args.letter:
+        raise UsageError("--redact: it is for letters; add --letter postmaster, or leave it away")
+    if args.letter and (args.format != "text" or args.quiet or args.verbose):
+        raise UsageError("--letter: a letter is text of its own; leave --json, --format, -v and -q away")
 
 
 def color_option(group: argparse._ActionsContainer) -> None:

@@ -73,6 +73,12 @@ class Printer:
             from probe.show import markdown
 
             yield ("\n" if self._count else "") + markdown.render(report)
+        elif self._args.letter:
+            from probe.show.letter import render as letter
+            from probe.show.letters import Reader
+
+            yield "\n" if self._count else ""
+            yield letter(report, Reader(self._args.letter), redact=self._args.redact)
         elif self._args.quiet:
             from probe.show.text import quiet
 

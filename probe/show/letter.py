@@ -1,0 +1,310 @@
+"""A letter about a case: to a colleague, to the customer, or to the postmaster of the other side.
+
+What it says stands in `letters`, one module a language; here are the facts that go into it, and the layout of a
+plain-text mail. It is made of a report alone, so it can be written again from saved evidence.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from probe.core.model import MtaOutcome, Scope, Severity, Side, Stage, Who
+from probe.core.scope import read_ip, scope
+from probe.show import servers, wording
+from probe.show.letters import Reader
+from probe.show.letters.en import TEXTS
+from probe.show.printable import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from probe.core.model import Cause, Exchange, Report, Violation
+    from probe.show.letters import Texts
+
+WIDTH = 72
+"""Columns of a letter: what mail programs can quote twice without wrapping it."""
+_LINE = 300
+"""Characters of one line of the dialogue that are quoted."""
+_LINES = 12
+"""Lines of the dialogue that are quoted; a letter that quotes more is not read."""
+_LABEL = 12
+"""Columns of a label of the facts and the space after it."""
+
+
+class Matter(Struct, frozen=True, kw_only=True):
+    """The facts of one case. Every text may quote a peer and is not yet safe.
+
+    `effect` is the worst that mail servers do with the sender now, None where it is not known; `dialogue` what
+    was said, `rules` the requirements that were broken, `steps` who has to do what, `effects` what Exim and
+    Postfix do.
+    """
+
+    mailbox: str
+    domain: str
+    cause: str
+    side: Side
+    summary: str
+    when: str
+    host: str
+    ip: str
+    port: str
+    our_ip: str
+    helo: str
+    effect: MtaOutcome | None = None
+    dialogue: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    steps: tuple[tuple[Who, str], ...] = ()
+    effects: tuple[str, ...] = ()
+
+
+def matter(report: Report) -> Matter:
+    """Take the facts of a case from its report."""
+    evidence, told = report.evidence, wording.decisive(report)
+    local_ips = [
+        session.connect.local_ip
+        for host in evidence.hosts
+        if told is None or (host.name, host.ip) == (told.name, told.ip)
+        for session in host.sessions
+        if session.connect.local_ip
+    ]
+    our_ip = next(iter(local_ips), evidence.options.source or "")
+    predicted = [view.outcome for _, view in servers.predicted(report.mta)] if report.mta else []
+    return Matter(
+        mailbox=evidence.address.mailbox,
+        domain=evidence.address.unicode_domain,
+        cause=f"{report.cause}, {report.reason} ({report.confidence})",
+        side=report.side,
+        summary=report.summary,
+        when=_utc(evidence.began),
+        host=told.name if told else evidence.address.domain,
+        ip=told.ip if told else "",
+        port=str(evidence.options.port),
+        our_ip=our_ip,
+        helo=evidence.options.helo or (f"[{our_ip}]" if our_ip else ""),
+        effect=max(predicted, key=_WORSE.index, default=None),
+        dialogue=tuple(_dialogue(report)),
+        rules=tuple(dict.fromkeys(map(_rule, _fatal(report)))),
+        steps=tuple((step.who, step.do) for step in report.next_steps),
+        effects=(servers.brief(report.mta),) if report.mta else (),
+    )
+
+
+_WORSE = (MtaOutcome.ACCEPT, MtaOutcome.DEFER, MtaOutcome.REJECT)
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
+
+
+def _utc(began: str) -> str:
+    """Write the time of the evidence for people; another form of it stays as it is."""
+    found = _STAMP.fullmatch(began)
+    return f"{found[1]} {found[2]} UTC" if found else began
+
+
+def _fatal(report: Report) -> list[Violation]:
+    return [violation for violation in report.violations if violation.severity is Severity.DEFEATS]
+
+
+def _rule(violation: Violation) -> str:
+    sections, _, _ = wording.terms(violation).rpartition(", ")
+    return f"{violation.says} ({sections}, {violation.level})"
+
+
+def _dialogue(report: Report) -> Iterator[str]:
+    """Give the commands and replies that decided, as the JSON pointers of the argument name them."""
+    for exchange in _decisive(report):
+        if exchange.command is not None:
+            yield f"> {exchange.command}"
+        yield from (f"< {line}" for line in (exchange.reply.lines if exchange.reply else ()))
+        if exchange.reply is None:
+            yield f"({exchange.outcome})"
+
+
+_RECIPIENTS = frozenset({Stage.RCPT, Stage.RCPT_REAL})
+_POINTER = re.compile(r"/hosts/(\d{1,6})/sessions/(\d{1,3})/exchanges/(\d{1,4})", re.ASCII)
+
+
+def _decisive(report: Report) -> Iterator[Exchange]:
+    hosts = report.evidence.hosts
+    pointers = dict.fromkeys(pointer for reason in report.because[:1] for pointer in reason.points_to)
+    for pointer in pointers:
+        if found := _POINTER.fullmatch(pointer):
+            at, session, number = (int(part) for part in found.groups())
+            if at < len(hosts) and session < len(hosts[at].sessions):
+                talk = hosts[at].sessions[session].exchanges[: number + 1]
+                # A recipient means little without the sender that was named before it.
+                yield from talk[-2:] if talk and talk[-1].stage in _RECIPIENTS else talk[-1:]
+
+
+# --- redaction -----------------------------------------------------------------------------------------
+
+_LOCAL_PART = re.compile(r'("[^"\r\n]{1,64}"|[^\s<>()\[\]",;:\\@]{1,64})@(?=[\w\[])')
+_IP = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+)
+_INTERNAL_NAME = re.compile(
+    r"\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:local|localdomain|lan|internal|intranet|corp|home|private|home\.arpa)\b",
+    re.IGNORECASE,
+)
+_INTERNAL = frozenset({Scope.PRIVATE, Scope.LOOPBACK, Scope.SHARED, Scope.LINK_LOCAL})
+_TELLING = 3
+"""Characters of a local part from which on it is taken out of running text too; shorter ones are words."""
+
+
+class Redaction:
+    """Replaces local parts and internal hosts, the same by the same everywhere.
+
+    A postmaster stays one, because he is no person; internal are addresses that are not public, and names under
+    domains that are not in the DNS (RFC 6762, RFC 8375, and usage).
+    """
+
+    def __init__(self, mailbox: str) -> None:
+        self._users: dict[str, str] = {}
+        self._hosts: dict[str, str] = {}
+        self._ips: dict[str, str] = {}
+        local = mailbox.rpartition("@")[0]
+        self._user(local)
+        bare = re.escape(local.strip('"'))
+        telling = len(local) >= _TELLING and local in self._users
+        self._bare = re.compile(rf"(?<![\w.+-]){bare}(?![\w.+-])", re.IGNORECASE) if telling else None
+        self._local = local
+
+    def __call__(self, text: str) -> str:
+        """Give the text without what is nobody's business."""
+        text = _LOCAL_PART.sub(lambda found: f"{self._user(found[1])}@", text)
+        if self._bare is not None:
+            text = self._bare.sub(self._users[self._local], text)
+        text = _IP.sub(lambda found: self._ip(found[0]), text)
+        return _INTERNAL_NAME.sub(lambda found: _number(self._hosts, found[0].lower(), "internal-host"), text)
+
+    def _user(self, local: str) -> str:
+        return local if local.lower() == "postmaster" else _number(self._users, local, "user")
+
+    def _ip(self, text: str) -> str:
+        ip = read_ip(text)
+        return _number(self._ips, str(ip), "internal-ip") if ip and scope(ip) in _INTERNAL else text
+
+
+def _number(known: dict[str, str], word: str, prefix: str) -> str:
+    return known.setdefault(word, f"{prefix}{len(known) + 1}")
+
+
+def redacted(facts: Matter) -> Matter:
+    """Take local parts and internal hosts out of a case."""
+    redact: Callable[[str], str] = Redaction(facts.mailbox)
+    texts = {
+        name: redact(value)
+        for name in facts.__struct_fields__
+        if isinstance(value := getattr(facts, name), str) and name not in {"port", "side"}
+    }
+    return structs.replace(
+        facts,
+        **texts,
+        dialogue=tuple(map(redact, facts.dialogue)),
+        rules=tuple(map(redact, facts.rules)),
+        steps=tuple((who, redact(what)) for who, what in facts.steps),
+        effects=tuple(map(redact, facts.effects)),
+    )
+
+
+# --- layout --------------------------------------------------------------------------------------------
+
+
+def render(report: Report, reader: Reader, *, redact: bool = False) -> str:
+    """Write the letter about a report. `redact` takes local parts and internal hosts out of it."""
+    facts = matter(report)
+    return write(redacted(facts) if redact else facts, report.cause, reader)
+
+
+def write(facts: Matter, cause: Cause, reader: Reader, texts: Texts = TEXTS) -> str:
+    """Lay a letter out: the subject, then paragraphs of at most `WIDTH` columns, with the facts as a table."""
+    fields = _fields(facts, texts)
+    labels = texts.labels
+    lines = _wrapped(f"{labels['subject']}: {texts.subject[reader].format_map(fields)}")
+    parts = [
+        _wrapped(texts.greeting[reader].format_map(fields)),
+        _wrapped(texts.opening[reader].format_map(fields)),
+    ]
+    if facts.side is Side.OURS:
+        meaning = _wrapped(texts.ours[reader])
+        asking = _asking(facts, cause, reader, texts, fields) if reader is Reader.SUPPORT else []
+    else:
+        meaning = _wrapped(texts.meaning[reader][cause].format_map(fields))
+        asking = _asking(facts, cause, reader, texts, fields)
+        if reader is Reader.POSTMASTER and facts.effect not in {MtaOutcome.ACCEPT, None}:
+            meaning += _wrapped(texts.trouble.format_map(fields))
+    seen = [_titled(labels["facts"], _table(facts, reader, labels))]
+    if reader is not Reader.CUSTOMER:
+        seen += [_titled(labels["dialogue"], [_line(said) for said in facts.dialogue[:_LINES]])]
+        seen += [_titled(labels["rules"], _list(facts.rules))]
+    parts += [meaning, asking, *seen] if reader is Reader.CUSTOMER else [*seen, meaning, asking]
+    if reader is Reader.POSTMASTER and cause in texts.testing and facts.side is not Side.OURS:
+        parts.append(_titled(labels["testing"], _wrapped(texts.testing[cause].format_map(fields), "  ")))
+    parts += [_wrapped(paragraph) for paragraph in texts.closing[reader].format_map(fields).split("\n\n")]
+    return "\n".join(["\n".join(lines), *("\n" + "\n".join(part) for part in parts if part)]) + "\n"
+
+
+def _fields(facts: Matter, texts: Texts) -> dict[str, str]:
+    """Give what the texts may name, safe to show."""
+    names = ("mailbox", "domain", "cause", "summary", "host", "ip", "port", "our_ip")
+    fields = {name: safe(getattr(facts, name)) for name in names}
+    fields["effect"] = texts.effect[facts.effect or MtaOutcome.DEFER]
+    fields["host"] = fields["host"] or fields["domain"]
+    fields["ip"] = fields["ip"] or fields["host"]
+    fields["our_ip"] = fields["our_ip"] or texts.labels["we"]
+    return fields
+
+
+def _table(facts: Matter, reader: Reader, labels: dict[str, str]) -> list[str]:
+    helo = f", {labels['helo']} {facts.helo}" if facts.helo else ""
+    they = facts.host + (f" [{facts.ip}], port {facts.port}" if facts.ip else "")
+    rows = [
+        ("time", [facts.when]),
+        ("sender", [facts.mailbox]),
+        ("we", [f"{facts.our_ip}{helo}"] if facts.our_ip else []),
+        ("they", [they]),
+        ("cause", [facts.summary if reader is Reader.CUSTOMER else f"{facts.cause}: {facts.summary}"]),
+        ("servers", list(facts.effects) if reader is Reader.SUPPORT else []),
+    ]
+    lines = []
+    for label, texts in rows:
+        for text in texts:
+            lines += _wrapped(safe(text, width=_LINE * 2), f"  {labels[label]:<{_LABEL}}", " " * (_LABEL + 2))
+    return lines
+
+
+def _asking(facts: Matter, cause: Cause, reader: Reader, texts: Texts, fields: dict[str, str]) -> list[str]:
+    """Say what the reader is asked to do; a colleague gets every step, the postmaster his own."""
+    wanted = {Reader.SUPPORT: set(Who), Reader.POSTMASTER: {Who.THEIR_ADMIN}, Reader.CUSTOMER: set()}[reader]
+    steps = [(who, what) for who, what in facts.steps if who in wanted]
+    text = texts.asking[reader][cause].format_map(fields)
+    if not steps:
+        return _wrapped(text.removesuffix(":") + "." if text.endswith(":") else text)
+    several = reader is Reader.SUPPORT
+    return _wrapped(text) + _list(f"{wording.WHO[who]}: {what}" if several else what for who, what in steps)
+
+
+def _list(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in _wrapped(safe(text, width=_LINE * 2), "  - ", "    ")]
+
+
+def _titled(title: str, lines: list[str]) -> list[str]:
+    return [f"{title}:", *lines] if lines else []
+
+
+def _line(said: str) -> str:
+    # Not wrapped: what was said is copied into searches and logs as it stands.
+    return f"  {safe(said, width=_LINE)}"
+
+
+def _wrapped(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    ) or [first.rstrip()]
