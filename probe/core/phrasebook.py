@@ -2,90 +2,32 @@
 
 The rows stand in the order of their weight, and the first one that matches wins. So the order is the
 argument: what the peer says about us comes before what it says about the mailbox, explicit words before vague
-ones. A row's id never changes its meaning; a new meaning is a new id.
-
-The little language of a phrase, over lower-case words without accents, apostrophes and hyphens:
-
-    user unknown            these words, side by side
-    user/mailbox            one word or the other
-    {box}                   one word of a class in `CLASSES`
-    the?                    may be missing
-    ..                      up to seven words of the same sentence
-    !not {listed}           only first: the word before must not be this one
-    ^  $  .                 start of the text, its end, end of a sentence
-
-and of its special words: `<>` the empty path, `@` a mail address, `#ip` an IP address, `#host` a host name,
-`#dnsbl` a host of a DNS blocklist, `#ours` our own address or HELO name, `#sender` the sender we gave,
-`#outlook` a host of Exchange Online, `p=...` and `c=...` the keys in the help links of Google and of GMX,
-WEB.DE and 1&1.
+ones. The keys of single providers (`provider_keys.py`) and the languages other than English
+(`other_tongues.py`) have files of their own and take their places in the same order. `phrase.py` describes the
+rows and the language of their phrases.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
-
+from probe.core import other_tongues, provider_keys
 from probe.core.model import About, Basis, Stage
-
-
-class Row(Struct, frozen=True):
-    """One way to say one thing.
-
-    `phrases` has one phrase a line. `example` is a reply that this row must win, at the stage `at`; `source`
-    says whose wording it is. `codes` are the first digits of the reply codes for which the row counts (`52`
-    means 520 to 529); empty means any.
-    """
-
-    id: str
-    about: About
-    phrases: str
-    example: str
-    source: str
-    codes: tuple[str, ...] = ()
-    basis: Basis = Basis.WORDS
-    at: Stage = Stage.RCPT
-
-
-CLASSES = {
-    # Who gets mail. `name` and `person` are not here: they also stand for hosts and senders.
-    "box": "user users username userid mailbox mailboxes mailaccount account accounts recipient recipients "
-    "rcpt address addresses addressee addressees inbox alias maildrop subscriber localpart userpart",
-    "not": "not no never cannot isnt arent wasnt doesnt dont didnt cant couldnt hasnt wont non",
-    "here": "exist exists existing existent found known recognized recognised registered located "
-    "valid defined there here real",
-    # Who connects: us. `sender` is a class of its own, because it may mean the envelope.
-    "us": "ip ips client host hostname server mta machine mailserver network netblock subnet connection "
-    "connections gateway provider isp range country",
-    "your": "your sending senders source originating connecting remote client clients peer #ip #ours",
-    "ip": "#ip #ours",
-    "refused": "rejected rejecting blocked denied refused banned prohibited barred forbidden disallowed "
-    "blackholed untrusted unwelcome suspicious",
-    "allowed": "allowed authorized authorised permitted accepted accept accepting welcome "
-    "allow permit trusted",
-    "mail": "mail mails email emails message messages",
-    "sender": "sender senders from mailfrom originator",
-    "wrong": "invalid bad malformed fake forged faked illegal bogus incorrect improper "
-    "unacceptable wrong unresolvable",
-    "rate": "rate rates frequency limit limits quota throttle volume",
-    "closed": "disabled suspended inactive deactivated locked frozen expired closed terminated discontinued "
-    "cancelled canceled inactivated",
-    "full": "full overquota",
-    "size": "large big long",
-}
+from probe.core.phrase import Row
 
 TABLE: tuple[Row, ...] = (
     # --- What decides before everything else: an answer that is no verdict ------------------------
+    *provider_keys.DECISIVE,
     Row(
         "greylist",
         About.GREYLIST,
         """
         greylist/greylisted/greylisting/graylist/graylisted/graylisting/greylists/postgrey
         grey/gray list/listed/listing
-        liste/lista grise/gris/grigia/cinza
         """,
         "450 4.2.0 <user@example.com>: Recipient address rejected: Greylisted, see "
         "http://postgrey.example.org/",
         "Postfix with postgrey",
     ),
+    *other_tongues.GREYLISTED,
     Row(
         "greylist-in-effect",
         About.GREYLIST,
@@ -94,10 +36,10 @@ TABLE: tuple[Row, ...] = (
         recipient address rejected service is unavailable
         triplet/tuple
         first time/attempt .. try/retry
-        come back .. minutes/seconds/later
-        try/retry again? in/after .. minutes/seconds
+        first time sender/connection
         """,
-        "451 4.7.1 <user@example.com>: Recipient address rejected: Please try again in 300 seconds",
+        "451 4.7.1 <user@example.com>: Recipient address rejected: Intentional policy rejection, "
+        "please try again later",
         "policy daemons of Postfix",
         codes=("4",),
     ),
@@ -109,6 +51,7 @@ TABLE: tuple[Row, ...] = (
         address verification in progress
         callout/verification .. in progress
         could not complete sender/recipient verify
+        unable/failed to complete sender/recipient verification/verify
         """,
         "450 4.1.1 <user@example.com>: Recipient address rejected: unverified address: "
         "Address verification in progress",
@@ -160,9 +103,21 @@ TABLE: tuple[Row, ...] = (
         """
         helo/ehlo/helos
         impersonating/impersonate .. me/us/host/domain
+        you are not me/us
         """,
         "504 5.5.2 <probe>: Helo command rejected: need fully-qualified hostname",
         "Postfix smtpd, reject_non_fqdn_helo_hostname",
+    ),
+    Row(
+        "helo-name",
+        About.HELO,
+        """
+        {wrong} domain/host/hostname/name name? .? $
+        """,
+        "501 5.0.0 Invalid domain name",
+        "sendmail; 501 is its answer to EHLO or HELO",
+        codes=("501",),
+        at=Stage.EHLO,
     ),
     Row(
         "reverse-dns",
@@ -176,7 +131,8 @@ TABLE: tuple[Row, ...] = (
         cannot/cant/unable/failed/could/couldnt not? to? resolve your ip/host/hostname/address
         hostname .. {not} resolve
         ip .. {not} .. hostname
-        dns .. {not} match
+        ip .. hostname/hostnames .. {not}
+        dns/hostname/hostnames .. {not} match
         client .. {not} .. hostname
         """,
         "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]",
@@ -228,6 +184,8 @@ TABLE: tuple[Row, ...] = (
         {not} .. accept/send/receive/take/allow/want any? bounces/bounce/dsn/dsns
         no bounces/bounce
         bounce address/verification/tag .. {refused}/{wrong}/failed/missing
+        {wrong} bounce/bounces/backscatter
+        bounces are {wrong}
         dsn/dsns/ndr/ndrs {not}/{refused}/are
         delivery status notifications/notification .. {not}/{refused}
         {not} .. delivery status notifications/notification
@@ -274,11 +232,22 @@ TABLE: tuple[Row, ...] = (
         reputation
         exploits/policy/spam/block/realtime list/blocklist/blackhole
         senderbase/senderscore/talos/cloudmark
-        liste noire/noir
-        lista negra/nera
         """,
         "554 5.7.1 Your IP address is listed in the block list of our provider",
         "many",
+    ),
+    *other_tongues.LISTED,
+    Row(
+        "login-failed",
+        About.AUTH,
+        """
+        authentication/auth/login/credentials/password failed/failure/unsuccessful/invalid/incorrect
+        incorrect/invalid/bad authentication/credentials/password/login/username
+        """,
+        "535 5.7.8 Error: authentication failed",
+        "Postfix smtpd, RFC 4954",
+        codes=("53",),
+        at=Stage.MAIL,
     ),
     Row(
         "auth-of-sender",
@@ -309,6 +278,15 @@ TABLE: tuple[Row, ...] = (
         "Gmail documentation",
     ),
     Row(
+        "relay-denied-outright",
+        About.RELAY,
+        """
+        !rejected relay/relaying access? denied/prohibited/refused/rejected
+        """,
+        "550 5.7.1 <user@example.com>... Relaying denied. Proper authentication required.",
+        "sendmail: authentication is named as a way out, but what is refused is to relay",
+    ),
+    Row(
         "authentication",
         About.AUTH,
         """
@@ -322,6 +300,8 @@ TABLE: tuple[Row, ...] = (
         unauthenticated/anonymous
         pop before
         log in first/before
+        must login/authenticate
+        must log in/on
         {not} {allowed} to send .. without
         """,
         "530 5.7.0 Authentication required",
@@ -338,6 +318,7 @@ TABLE: tuple[Row, ...] = (
         command/parameter/argument/parameters/option .. {not} recognized/recognised/implemented
         command/parameter/argument/parameters/option .. {not} understood/supported/known
         command/parameter unrecognized/unrecognised/unknown/unimplemented
+        unrecognized/unrecognised/unknown/invalid/bad .. parameters
         {not} implemented
         synchronization/synchronisation/pipelining
         protocol error/violation
@@ -351,13 +332,17 @@ TABLE: tuple[Row, ...] = (
         "501 5.1.3 Bad recipient address syntax",
         "Postfix smtpd",
     ),
+    *provider_keys.OF_THE_SENDER,
     Row(
         "mailbox-full-outright",
         About.FULL,
         """
         mailbox/inbox/maildir/maildrop/user/account/recipient is? full
         mailbox/user/account/recipient/inbox is? over quota/overquota
-        mailbox/user/inbox quota/size limit? exceeded
+        mailbox/user/inbox quota/size/storage limit? is? exceeded
+        {box} @? .. over quota/overquota
+        {box} has too much/many {mail}
+        insufficient/{not} .. space/storage/room/quota in/for/on .. mailbox/user/recipient/account/inbox
         """,
         "452 4.2.2 <user@example.com>: Mailbox full, too many messages",
         "Dovecot, Cyrus and others",
@@ -381,6 +366,7 @@ TABLE: tuple[Row, ...] = (
         About.POLICY,
         """
         {your}/this {us} address? has/have been .. {refused}
+        messages from .. werent sent
         unusual/suspicious/high/unexpected/excessive .. unsolicited/spam/complaints/abuse
         unusual/suspicious/unexpected rate/volume/amount/activity/traffic
         unsolicited {mail} .. originating/ip
@@ -413,22 +399,23 @@ TABLE: tuple[Row, ...] = (
         exceed/exceeds/exceeded/exceeding/reached/over .. rate/frequency/connections
         exceed/exceeds/exceeded/exceeding/reached/over .. connection/messages/hourly/daily
         maximum number of? .. connections/messages/recipients
-        connection/connections/message/messages rate/limit/limits/frequency
+        connection/connections/message/messages/recipient rate/limit/limits/frequency/count exceeded?
+        limit on .. number/messages/recipients/connections
+        maximum/max sessions/connections
+        messaging limits/limit/rate
         sending/receiving/recipient/recipients/sender rate/limit/limits/frequency
         {mail} at a rate
         daily/hourly/connection/connections/sending/sender/smtp/outgoing/outbound quota
+        daily/hourly/sending/outgoing/outbound limit/limits
         {not} .. so/as fast/quickly/often/frequently
         slow down
         too fast/quickly/frequent/frequently/often/rapidly
         concurrent/simultaneous connections/sessions
-        trop de
-        zu viele
-        demasiados/demasiadas/demais
-        troppe/troppi
         """,
         "421 4.7.0 Too many concurrent SMTP connections; please try again later",
         "Exim, sendmail and others",
     ),
+    *other_tongues.RATE,
     # --- About us: relaying (the recipient's domain is not served there) --------------------------
     Row(
         "relay-denied",
@@ -440,13 +427,16 @@ TABLE: tuple[Row, ...] = (
         {not} {allowed} .. relay
         {not} .. relaying/relayed
         {refused}/unable/unauthorized to? relay/relaying
+        {not} a/an/our/your/my? relay/gateway
+        cannot/cant accept for relay
         open relay
-        list of allowed rcpthosts
+        list of allowed rcpthosts/domains/hosts
         rcpthosts
         """,
-        "554 5.7.1 <user@example.com>: Relay access denied",
-        "Postfix smtpd, reject_unauth_destination",
+        "550 relay not permitted",
+        "Exim",
     ),
+    *other_tongues.RELAY,
     Row(
         "restricted-recipient",
         About.POLICY,
@@ -455,6 +445,10 @@ TABLE: tuple[Row, ...] = (
         sender {not} {allowed}/authenticated for/to/by
         {not} {allowed} .. to .. this/that/the recipient/group/mailbox/list/address
         only accepts/accept .. from
+        only members/subscribers
+        delivery .. restricted
+        {refused} your {mail}
+        list of permitted/approved/authorized/accepted
         accepts {mail} only from
         restricted .. senders/recipient/group/internal
         """,
@@ -466,7 +460,7 @@ TABLE: tuple[Row, ...] = (
         About.DISABLED,
         """
         mailbox is/was/has been? blocked/disabled/suspended/closed/deleted/deactivated/locked
-        mailbox disabled/suspended/inactive/deactivated/locked/closed
+        mailbox disabled/suspended/inactive/deactivated/locked/closed/blocked
         recipient/user account/mailbox? is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
         !your/sender account is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
         """,
@@ -480,6 +474,7 @@ TABLE: tuple[Row, ...] = (
         """
         sender address/domain/email? .. {refused}/{wrong}/{not}
         sender verify/verification/validation .. failed/failure/fail/rejected
+        verification/validation failed for sender/#sender
         sender callout/callback .. failed/failure/fail/rejected
         {not} verify sender/#sender
         #sender .. {refused}/{wrong}/{not}/unknown
@@ -487,86 +482,22 @@ TABLE: tuple[Row, ...] = (
         {wrong}/unknown/unroutable/unrouteable/unverified/undeliverable sender/senders/mailfrom
         sender is? {wrong}/unknown/unroutable/unverified/rejected/denied/refused
         domain of/in your? sender/senders/from/mailfrom
-        sender/senders/from/mailfrom/return/sending/senders domain/host/path/address
+        sender/senders/mailfrom/return/sending domain/host/path/address
+        from domain/path/address
         mail from domain/address/command? .. {refused}/{wrong}/{not}
         envelope from/sender .. {refused}/{wrong}/{not}
         domain .. sender/senders .. {not}
         unresolvable .. domain
         {wrong} dns mx/record/records/resource
         return path .. {refused}/{wrong}/{not}
-        absender .. unbekannt/nicht/ungultig/abgelehnt
-        expediteur .. inconnu/refuse/rejete/invalide
-        remitente .. rechazado/desconocido/invalido/no
-        mittente .. sconosciuto/rifiutato/non
+        badmailfrom
         """,
-        "450 4.1.8 <probe@example.net>: Sender address rejected: Domain not found",
-        "Postfix smtpd, reject_unknown_sender_domain",
+        "553 5.1.8 <probe@example.net>... Domain of sender address probe@example.net does not exist",
+        "sendmail",
     ),
-    # --- Provider keys that decide for the mailbox before vague words of refusal ------------------
-    Row(
-        "gmail-no-such-user",
-        About.MISSING_MAILBOX,
-        "p=nosuchuser",
-        "550-5.1.1 The email account that you tried to reach does not exist. Please try\n"
-        "550 5.1.1 https://support.google.com/mail/?p=NoSuchUser abc123.1 - gsmtp",
-        "Gmail documentation",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "gmail-disabled",
-        About.DISABLED,
-        "p=disableduser",
-        "550 5.2.1 The email account that you tried to reach is disabled. "
-        "https://support.google.com/mail/?p=DisabledUser",
-        "Gmail documentation",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "gmail-full",
-        About.FULL,
-        "p=overquotatemp/p=overquotaperm/p=overquota",
-        "452 4.2.2 The recipient's inbox is out of storage space. "
-        "https://support.google.com/mail/?p=OverQuotaTemp",
-        "Gmail documentation",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "gmail-rate",
-        About.RATE,
-        "p=receivingrate/p=receivingrateperm",
-        "450 4.2.1 The user you are trying to contact is busy. "
-        "https://support.google.com/mail/?p=ReceivingRate",
-        "Gmail documentation",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "exchange-edge-blocking",
-        About.MISSING_MAILBOX,
-        """
-        recipient address rejected access denied .? .. #outlook
-        recipientnotfound/recipnotfound/exrecipnotfound
-        """,
-        "550 5.4.1 Recipient address rejected: Access denied. "
-        "[AM5EUR02FT012.eop-EUR02.prod.protection.outlook.com]",
-        "Exchange Online, directory-based edge blocking",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "gmx-blocked",
-        About.BLOCKLIST,
-        "c=bl",
-        "554 Transaction failed, see https://postmaster.gmx.net/en/error-messages?ip=192.0.2.1&c=bl",
-        "GMX documentation",
-        basis=Basis.KEY,
-    ),
-    Row(
-        "gmx-rdns",
-        About.RDNS,
-        "c=rdns",
-        "554 Transaction failed, see https://postmaster.web.de/error-messages?ip=192.0.2.1&c=rdns",
-        "GMX documentation",
-        basis=Basis.KEY,
-    ),
+    *other_tongues.SENDER_REFUSED,
+    # --- About the mailbox, in a key that stands before vague words of refusal ---------------------
+    *provider_keys.ABOUT_THE_MAILBOX,
     Row(
         "host-takes-no-mail",
         About.NO_MAIL_HOST,
@@ -612,9 +543,14 @@ TABLE: tuple[Row, ...] = (
         suspected spam sender
         sender {refused}
         {refused} sender
+        delivery {not} {allowed}
         block/blocked senders/sender
         blocked by/for/due/because/temporarily
         delist/delisting/delisted/unblock/unblocked/removal
+        rejected/refused/blocked by .. recipient/recipients/administrator/user/owner
+        no access for/to/from .. ip/domain/host/user/network/sender/you
+        whois
+        {wrong} ip
         smtp server/relay of your
         hl ipb/rep/icc/ifc
         no smtp service
@@ -622,6 +558,7 @@ TABLE: tuple[Row, ...] = (
         "554 5.7.1 <mail.example.net[192.0.2.1]>: Client host rejected: Access denied",
         "Postfix smtpd, check_client_access",
     ),
+    *other_tongues.CLIENT_REFUSED,
     Row(
         "callout-refused",
         About.POLICY,
@@ -676,13 +613,12 @@ TABLE: tuple[Row, ...] = (
         insufficient quota
         {box} .. too large/big
         {box} .. has too/no many/room/space
-        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. pleine/plein/piena/lleno/cheia
-        boite/bal/casella/buzon/caixa/postfach/mailbox/mailbox .. voll/uberfullt/saturee/llena/lotada
-        quota .. depasse/superado/superada/uberschritten/excedido/excedida/superata/erreicht
+        mailbox/maildir/inbox storage exceeded
         """,
         "552 5.2.2 <user@example.com>: The user you wrote to has exceeded the storage quota",
         "Dovecot, Cyrus and others",
     ),
+    *other_tongues.FULL,
     Row(
         "recipient-domain-disabled",
         About.TEMPORARY,
@@ -692,11 +628,24 @@ TABLE: tuple[Row, ...] = (
         codes=("4",),
     ),
     Row(
+        "mailbox-busy",
+        About.TEMPORARY,
+        """
+        {box} .. busy
+        {box} .. is/currently? locked/in use by another
+        {box} temporarily locked
+        """,
+        "450 4.2.1 Requested mail action not taken: mailbox busy",
+        "RFC 5321 4.2.3",
+        codes=("4",),
+    ),
+    Row(
         "mailbox-disabled",
         About.DISABLED,
         """
         {box} .. is/are/has/was/been/currently/temporarily/now/permanently {closed}
         {box} @? {closed}
+        @ is/was/has been? {closed}
         {box} .. {closed}
         {box}/email .. {not} .. active/use/enabled/activated
         {box} .. retired/dormant/abandoned/stopped
@@ -708,16 +657,11 @@ TABLE: tuple[Row, ...] = (
         {box} .. {not} .. activated/enabled/accepting
         {not} accepting/receiving/receive {mail}? .. {box}
         is now? disabled
-        konto/postfach/benutzer .. gesperrt/deaktiviert/geschlossen
-        compte/boite/utilisateur .. desactive/desactivee/suspendu/suspendue/ferme/bloque/inactif
-        cuenta/buzon/usuario .. deshabilitada/deshabilitado/suspendida/suspendido
-        cuenta/buzon/usuario .. desactivada/inactiva/inactivo/bloqueada
-        conta/caixa/usuario .. desativada/desativado/suspensa/suspenso/bloqueada/inativa/inativo
-        casella/utente/account .. disabilitata/disabilitato/sospesa/sospeso/bloccata/disattivata/disattivato
         """,
         "550 Account <user@example.com> is inactive",
         "many",
     ),
+    *other_tongues.DISABLED,
     Row(
         "names-us",
         About.POLICY,
@@ -730,7 +674,6 @@ TABLE: tuple[Row, ...] = (
         About.OTHER,
         """
         sender/senders/originator/originators/mailfrom/#sender
-        absender/absenderadresse/expediteur/lexpediteur/remitente/remetente/mittente/afzender
         client/clients/peer/connecting/originating
         ip/ips/#ours
         mail from
@@ -744,21 +687,48 @@ TABLE: tuple[Row, ...] = (
         for/to you
         for/of sending
         sending {us}/{box}/domain/system/site
+        sending from
+        or you/your
+        you are/were blocked/listed/banned/using/connecting
+        logging/logged in/as
+        your user/users/username/mailbox/mailboxes/inbox/hosting
+        remote/foreign/hosting {box}
+        recipients mail? server/host/system/provider
+        reply to address
+        address/addresses #ip
+        address verification
+        bounce/bounces/dsn/dsns
+        in dns
+        whitelist/whitelisted/allowlist/safelist
+        ^ access/relay/relaying
+        to/this relay
+        certificate/header/headers
+        message id
+        user agent
         policy/policies/reputation/prohibition/prohibited/banned/blacklisted
         spam/spammer/spammers/spamming/junk/unsolicited/virus
         filter/filters/filtering/filtered
         suspicious/untrusted/attack/attacks/harvest/harvesting/probing/scanning
         password/passwords/login/credentials/authentication
         ^ blocked/denied
-        temporary/timeout/later
-        temporarily unavailable/deferred/rejected/unable
         database/internal/server/ldap/lookup error/failure/failed
         service unavailable
-        at this time
         """,
         "550 Invalid recipient or sender",
         "whoever else may be meant: of the labelled refusals of mailboxes none says any of these",
     ),
+    Row(
+        "doubt-for-now",
+        About.OTHER,
+        """
+        temporary/timeout/later
+        temporarily unavailable/deferred/rejected/unable
+        at this time
+        """,
+        "550 No such user at this time",
+        "words that make it a matter of time: a mailbox that does not exist is not missing for now",
+    ),
+    *other_tongues.DOUBT,
     Row(
         "domain-unknown",
         About.MISSING_DOMAIN,
@@ -790,6 +760,30 @@ TABLE: tuple[Row, ...] = (
         local part .. unknown/{wrong}
         {not} such {box}
         {not} such local? {box}/person/name/customer/member/email/mail/recepient/recipent
+        nosuchuser
+        ^ no {box} .? $
+        ^ {not} known/found here .? $
+        {not} such .. user/mailbox/recipient/address/account
+        {not} our/my {box}
+        is {not} a/an {box}
+        {not} one by/with/of/named/called/at that/this
+        nobody/noone here? by/with/of/named/called that/this/the
+        anyone/anybody/somebody by/with/named/called that/this
+        {box}/email .. {not} .. in/on our/my/the/this system/database/records/directory/table/file/server
+        {not} in/on our/my local list/users/recipients
+        {box}/email {not} in/on .. system/database/directory/file/record/office
+        @ is? unknown
+        @ {not} exist/found/known/valid
+        @ is {not} valid/known/recognized
+        @ is? {not} longer
+        {not} longer works/working/employed/employee
+        {not} longer with us/this/the/our
+        left the/this/our company/organization/organisation
+        user/person/employee/@ has left
+        {not} longer a/an/our customer/user/member/client/subscriber
+        {not} the/an address of
+        {not} resolve to .. mailbox/user/account
+        unresolvable {box}
         {not} {box} .. {here}/by/with/named/available/called/like/for
         {not} mail? box .. {here}/by/with/named/available/called/for/found
         {not} a? {here}/active {box}
@@ -797,15 +791,16 @@ TABLE: tuple[Row, ...] = (
         {not} a/an/our/one? .. real/current/legitimate/registered/deliverable {box}/customer/email/username
         !sender {box}/email .. {not} .. {here}
         !sender {box}/email .. {not} be? {here}
-        {box}/email .. nonexistent/nonexisting/inexistent/nonexistant
+        {box}/email .. nonexistent/nonexisting/inexistent/nonexistant/inexistant
         nonexistent/nonexisting/unexisting/nonexistant {box}/email
         {box}/email .. {not} longer
         {box} has/have moved
-        unable to find .. {box}/email
+        unable/failed to find/locate .. {box}/email
         {not} find .. {box}/email
         {not} our customer
         {not} a? customer
         {not} have/has an? .. account/mailbox/inbox
+        {not} have/has a/an/any {box}
         {not} in my/our/the? validrcptto/rcptto/recipient list/table/map
         """,
         "550 5.1.1 <user@example.com>: Recipient address rejected: User unknown in local recipient table",
@@ -815,11 +810,12 @@ TABLE: tuple[Row, ...] = (
         "address-invalid",
         About.MISSING_MAILBOX,
         """
-        invalid/bad/illegal/incorrect/wrong/misspelled destination? {box}/emailaddress
+        invalid/bad/illegal/incorrect/wrong/misspelled destination? e? mail? {box}
         invalid/bad destination .. {box}
         !sender {box} is? marked? as? invalid
         !sender {box}/email .. invalid/misspelled
         {box} .. {not} be? delivered/deliverable
+        !sender {box}/email .. is wrong/incorrect/misspelled/bad
         address error
         unrouteable/unroutable/undeliverable {box}
         unrouteable/unroutable
@@ -832,31 +828,19 @@ TABLE: tuple[Row, ...] = (
         "Exim",
     ),
     Row(
-        "user-unknown-in-other-tongues",
+        "recipient-unverified",
         About.MISSING_MAILBOX,
         """
-        utilisateur/destinataire/adresse/boite/compte .. inconnu/inconnue/inexistant
-        utilisateur/destinataire/adresse/boite/compte .. inexistante/invalide/introuvable
-        adresse/boite/compte/utilisateur/destinataire .. existe pas
-        nexiste pas/plus
-        benutzer/empfanger/postfach/mailbox/adresse/teilnehmer/konto .. unbekannt/ungultig
-        unbekannte/unbekannter/unbekanntes empfanger/benutzer/adresse/postfach/mailbox/user
-        benutzer/empfanger/postfach/mailbox/adresse/konto .. nicht gefunden/bekannt/vorhanden
-        existiert nicht
-        kein/keine solche/solcher/solches? benutzer/empfanger/postfach/mailbox/adresse
-        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocido/inexistente
-        usuario/destinatario/buzon/cuenta/direccion/casilla .. desconocida/invalido/invalida
-        usuario/destinatario/buzon .. no .. existe/encontrado/encontrada/valido/valida
-        cuenta/direccion/casilla/correo .. no .. existe/encontrado/encontrada/valido/valida
-        no existe .. usuario/destinatario/buzon/cuenta/direccion/casilla
-        usuario/destinatario/caixa/conta/endereco .. desconhecido/inexistente/desconhecida/invalido
-        usuario/destinatario/caixa/conta/endereco .. nao .. existe/encontrado/encontrada/cadastrado
-        utente/destinatario/casella/indirizzo .. sconosciuto/sconosciuta/inesistente/errato/errata
-        utente/destinatario/casella/indirizzo .. non .. esiste/esistente/trovato/trovata/valido/valida
+        recipient/recipients/address/mailbox .. {not} be? verified/validated
+        {not} verify/validate recipient/recipients/mailbox
+        recipient/mailbox verify/verification/validation failed/failure
+        {not} complete recipient verification
         """,
-        "550 5.1.1 <user@example.com>: Destinataire inconnu",
-        "French mail hosts",
+        "550 The recipient cannot be verified",
+        "cPanel and others: the recipient fails the host's own look-up",
+        codes=("5",),
     ),
+    *other_tongues.UNKNOWN,
     # --- What refuses without saying whom: only a neutral class, never the mailbox ----------------
     Row(
         "recipient-access-map",
@@ -902,10 +886,23 @@ TABLE: tuple[Row, ...] = (
         "content filters",
     ),
     Row(
+        "wait-and-retry",
+        About.GREYLIST,
+        """
+        come back .. minutes/seconds/later
+        try/retry again? in/after .. minutes/seconds/hour/hours
+        wait .. minutes/seconds
+        """,
+        "451 4.7.1 <user@example.com>: Recipient address rejected: Please try again in 300 seconds",
+        "policy daemons of Postfix: who names the time to wait has a list of who has come before",
+        codes=("4",),
+    ),
+    Row(
         "try-later",
         About.TEMPORARY,
         """
-        try/retry again? later/again/shortly/soon
+        !and try/retry again/shortly/soon
+        try/retry again? later
         temporary .. error/errors/failure/failures/problem/problems/condition
         temporarily unavailable/deferred/rejected
         insufficient system? resources/storage/memory/space/disk
@@ -943,6 +940,7 @@ TABLE: tuple[Row, ...] = (
         codes=("4",),
     ),
     # --- Vague refusal: about us, most often ------------------------------------------------------
+    *other_tongues.TRY_LATER,
     Row(
         "refusal",
         About.POLICY,
@@ -954,29 +952,16 @@ TABLE: tuple[Row, ...] = (
         service unavailable
         unsolicited/abuse/complaints/abusive/whitelist/whitelisted/allowlist
         go away
+        ask your postmaster/administrator/provider/isp
         unwelcome
-        gesperrt/blockiert/verweigert
-        bloque/bloquee/interdit
-        bloqueado/bloqueada/denegado/prohibido/recusado/negado
-        bloccato/bloccata/negato/vietato
-        """,
+        """
+        + other_tongues.REFUSED,
         "550 5.7.1 Access denied",
         "many",
         codes=("51", "52", "53", "54", "55"),
     ),
     # --- Vague about the mailbox ------------------------------------------------------------------
-    Row(
-        "outlook-mailbox-unavailable",
-        About.MISSING_MAILBOX,
-        """
-        requested action not taken mailbox unavailable .. #outlook
-        requested action not taken mailbox unavailable s2017062302
-        """,
-        "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302). [mx.prod.outlook.com]",
-        "outlook.com",
-        codes=("5",),
-        basis=Basis.KEY,
-    ),
+    *provider_keys.VAGUE,
     Row(
         "mailbox-unavailable",
         About.MISSING_MAILBOX,
@@ -994,7 +979,9 @@ TABLE: tuple[Row, ...] = (
     Row(
         "recipient-refused",
         About.MISSING_MAILBOX,
-        "^ @? recipient/address/rcpt/user @? rejected/refused .? $",
+        """
+        ^ @? recipient/address/rcpt/user @? rejected/refused @? .? $
+        """,
         "550 #5.1.0 Address rejected.",
         "AsyncOS of IronPort; no reason is given",
         codes=("55",),
@@ -1013,6 +1000,7 @@ TABLE: tuple[Row, ...] = (
         domain is? {wrong}/unknown/nonexistent
         name or service not known
         no mx/exchanger/exchangers
+        no mail hosts/servers
         mail exchanger/exchangers
         """,
         "550 Host unknown",

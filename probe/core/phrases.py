@@ -14,8 +14,8 @@ A reply that quotes another one (`host x said: 550 ...`) is read by the innermos
 of the quotation are about us already, or only ask us to wait. The words give the class of a refusal; whether
 it is for good is the reply code's to say, and the caller's to keep.
 
-What is read about the mailbox must stand alone. If the text also names somebody else (the row `doubt`: a
-sender, a client, an IP address, us), if its enhanced code is about us, or if it goes on beyond what is read,
+What is read about the mailbox must stand alone. If the text also names somebody else (the rows of `DOUBTS`:
+a sender, a client, an IP address, us), if its enhanced code is about us, or if it goes on beyond what is read,
 then either reading may be wrong, and the reply is read as neither.
 
 The text is cut into words once; each word leads to the phrases that begin with it, and a phrase is compared
@@ -30,8 +30,11 @@ from functools import cache
 from typing import NamedTuple
 
 from probe.core.model import About, Basis, Oddity, Reading, Reply, Stage
-from probe.core.phrasebook import BASIC, CLASSES, DNSBL_LABELS, ENHANCED, TABLE
+from probe.core.phrase import Phrase, parse
+from probe.core.phrasebook import BASIC, DNSBL_LABELS, ENHANCED, TABLE
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
+from probe.core.wait import named_wait
+from probe.core.words import Vocabulary, cut, decode
 
 TEXT_LIMIT = 4096
 """Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more either."""
@@ -39,10 +42,17 @@ WORDS_LIMIT = 80
 """Characters of the matched words that a reading quotes."""
 BARE = 2
 """Words of a greeting that are a host's name and its protocol; with more, a reason is given."""
-GAP = 7
-"""Words that `..` in a phrase may stand for."""
 
-AT_RCPT = frozenset({Stage.RCPT, Stage.RCPT_REAL, Stage.RCPT_RANDOM})
+AT_RCPT = frozenset(
+    {
+        Stage.RCPT,
+        Stage.RCPT_REAL,
+        Stage.RCPT_RANDOM,
+        Stage.RCPT_POSTMASTER,
+        Stage.RCPT_POSTMASTER_AGAIN,
+        Stage.RCPT_LONG,
+    }
+)
 AT_MAIL = frozenset({Stage.MAIL, Stage.MAIL_REAL, Stage.MAIL_AGAIN})
 ABOUT_MAILBOX = frozenset(
     {About.MISSING_MAILBOX, About.MISSING_DOMAIN, About.DISABLED, About.FULL, About.NO_MAIL_DOMAIN}
@@ -66,10 +76,14 @@ ABOUT_US = frozenset(
 )
 """What is said of the client, its HELO name, its sender or what it asks for."""
 
-DOUBT = "doubt"
-"""The row that says nothing by itself, but takes the certainty from a reading that is `FINAL`."""
+DOUBTS = frozenset({"doubt", "doubt-for-now", "doubt-in-other-tongues"})
+"""The rows that say nothing by themselves, but take the certainty from a reading that is `FINAL`."""
+FOR_NOW = "doubt-for-now"
+"""Of these the one that does not speak against a full mailbox: its owner may make room by and by."""
 VAGUE = "refusal"
 """The row of words that refuse and do not say whom; most often it is us."""
+FULL_OUTRIGHT = "mailbox-full-outright"
+"""The row that says of the mailbox, and not only of some quota, that it is full."""
 NAMES_US = "names-us"
 """The row that matches our own address or HELO name."""
 
@@ -87,21 +101,24 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
     """Read what a refusal at `stage` is about.
 
     `ours` are our IP address and HELO name, in lower case: a text that names them is about us, not about the
-    mailbox. A reply that refuses nothing gives `About.OTHER` with `Basis.NONE`.
+    mailbox. A reply that refuses nothing gives `About.OTHER` with `Basis.NONE`. `delay` has the seconds to wait
+    that a 4xx names (`wait.py`); a 5xx asks nobody to come back.
     """
     code = reply.code
     if code is None or not 400 <= code < 600:
         return Reading(About.OTHER, Basis.NONE, "no-refusal", None, None)
     # The enhanced code is repeated on every line; left in, it would stand in the middle of a phrase.
     raw = " ".join(strip_enhanced(line) for line in texts_of(reply))
-    text, is_utf8 = _decode(raw[:TEXT_LIMIT])
+    text, is_utf8 = decode(raw[:TEXT_LIMIT])
     candidates = _innermost(text, stage, ours) or _candidates(text, code, enhanced_code(reply), stage, ours)
     # A reply without an end is no verdict whatever it says; of the others, what is cut off may be about us.
     reading = _choose(candidates, whole=len(raw) <= TEXT_LIMIT or Oddity.UNTERMINATED in reply.oddities)
-    if is_utf8 and reading.words:  # the model keeps a peer's bytes as latin-1 text
-        words = reading.words.encode().decode("latin-1")[:WORDS_LIMIT]
-        return Reading(reading.about, reading.basis, reading.row, words, reading.runner_up)
-    return reading
+    words, delay = reading.words, None
+    if is_utf8 and words:  # the model keeps a peer's bytes as latin-1 text
+        words = words.encode().decode("latin-1")[:WORDS_LIMIT]
+    if code < 500:
+        delay = named_wait(text)
+    return Reading(reading.about, reading.basis, reading.row, words, reading.runner_up, delay)
 
 
 # --- weighing ------------------------------------------------------------------------------------------
@@ -109,10 +126,11 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
 
 def _choose(candidates: list[Candidate], *, whole: bool) -> Reading:
     """Take the weightiest candidate, and name the next of another class."""
-    best = next(c for c in candidates if c.row != DOUBT)
+    best = next(c for c in candidates if c.row not in DOUBTS)
     final = next((c for c in candidates if c.about in FINAL), None)
     if final is not None and (final is best or best.row == NAMES_US):
-        doubt = next((c for c in candidates if c.row in {DOUBT, NAMES_US}), None)
+        doubts = DOUBTS - {FOR_NOW} if final.row == FULL_OUTRIGHT else DOUBTS
+        doubt = next((c for c in candidates if c.row in doubts or c.row == NAMES_US), None)
         if doubt is not None:
             return Reading(About.OTHER, doubt.basis, doubt.row, doubt.words, final.about)
         if not whole:
@@ -120,7 +138,7 @@ def _choose(candidates: list[Candidate], *, whole: bool) -> Reading:
         if best.basis is not Basis.KEY:
             coded = (c for c in candidates if c.basis is Basis.ENHANCED and c.about in ABOUT_US)
             best = next(coded, best)
-    others = (c.about for c in candidates if c.about is not best.about and c.row != DOUBT)
+    others = (c.about for c in candidates if c.about is not best.about and c.row not in DOUBTS)
     return Reading(best.about, best.basis, best.row, best.words, next(others, None))
 
 
@@ -131,7 +149,7 @@ def _innermost(text: str, stage: Stage, ours: tuple[str, ...]) -> list[Candidate
         return []
     quoted = quotations[-1]
     before = _by_words(text[: quoted.start()], 550, stage, ours)
-    if any(c.about in ABOUT_US | {About.TEMPORARY, About.GREYLIST} or c.row == DOUBT for c in before):
+    if any(c.about in ABOUT_US | {About.TEMPORARY, About.GREYLIST} or c.row in DOUBTS for c in before):
         return []
     code, inner = int(quoted[1]), text[quoted.end() :]
     enhanced = enhanced_code(Reply(None, (inner,), (), 0.0, 0.0))
@@ -144,7 +162,7 @@ def _candidates(
 ) -> list[Candidate]:
     """List every reading of one text, the weightiest first; never empty."""
     by_words = _by_words(text, code, stage, ours)
-    if all(c.about in FINAL or c.row == DOUBT for c in by_words) and (
+    if all(c.about in FINAL or c.row in DOUBTS for c in by_words) and (
         by_rfc7504 := _by_rfc7504(code, stage, bare=not by_words and len(text.split()) <= BARE)
     ):
         return [by_rfc7504, *by_words]
@@ -152,16 +170,16 @@ def _candidates(
     firm = [c for c in by_words if c.basis is not Basis.BASIC]
     loose = [c for c in by_words if c.basis is Basis.BASIC]
     found = [*firm, *_by_enhanced(enhanced, stage), *loose]
-    return found if any(c.row != DOUBT for c in found) else [*found, _by_code(code, stage)]
+    return found if any(c.row not in DOUBTS for c in found) else [*found, _by_code(code, stage)]
 
 
 def _by_words(text: str, code: int, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
     found: dict[int, tuple[int, int]] = {}
-    words = _words(text, ours)
+    phrases, known = index()
+    words = cut(text, ours, known)
     present = {word for word, _, _ in words}
-    index = _index()
     for at, (word, _, _) in enumerate(words):
-        for number, phrase in index.get(word, ()):
+        for number, phrase in phrases.get(word, ()):
             if phrase.needs.isdisjoint(present) or number in found:
                 continue
             if (end := phrase.end(words, at)) >= 0:
@@ -225,100 +243,31 @@ def _by_code(code: int, stage: Stage) -> Candidate:
     return Candidate(About.OTHER, Basis.NONE, "none", None)
 
 
-# --- phrases -------------------------------------------------------------------------------------------
-
-Word = tuple[str, int, int]
-"""A word of the text as it is compared, and where it stands."""
+# --- the table, parsed ---------------------------------------------------------------------------------
 
 
-class Phrase(NamedTuple):
-    """One phrase of the table, ready to be compared."""
+class Index(NamedTuple):
+    """The table as it is searched."""
 
-    unless: frozenset[str]  # words that must not stand before it
-    steps: tuple[tuple[frozenset[str], bool, bool], ...]  # words, may be missing, after a gap
-    needs: frozenset[str]  # the words of its last step that may not be missing: a cheap look before the walk
-
-    def end(self, words: list[Word], at: int) -> int:
-        """Return where the phrase ends if it begins at word `at`, else -1."""
-        if self.unless and at and words[at - 1][0] in self.unless:
-            return -1
-        return self._end(words, at + 1, 1)
-
-    def _end(self, words: list[Word], at: int, step: int) -> int:
-        if step == len(self.steps):
-            return at
-        options, optional, gap = self.steps[step]
-        for here in range(at, min(at + GAP + 1, len(words))):
-            word = words[here][0]
-            if word in options and (end := self._end(words, here + 1, step + 1)) >= 0:
-                return end
-            if word == "." or not gap:
-                break
-        return self._end(words, at, step + 1) if optional else -1
+    phrases: dict[str, list[tuple[int, Phrase]]]
+    """First word -> the phrases that begin with it, each with its row's number."""
+    words: Vocabulary
 
 
 @cache
-def _index() -> dict[str, list[tuple[int, Phrase]]]:
-    """Parse the table: first word -> the phrases that begin with it, each with its row's number."""
-    index: dict[str, list[tuple[int, Phrase]]] = {}
+def index() -> Index:
+    """Parse the table."""
+    phrases: dict[str, list[tuple[int, Phrase]]] = {}
+    words: set[str] = set()
     for number, row in enumerate(TABLE):
         for line in row.phrases.splitlines():
             if line.strip():
                 phrase = parse(line)
                 for word in phrase.steps[0][0]:
-                    index.setdefault(word, []).append((number, phrase))
-    return index
-
-
-def parse(line: str) -> Phrase:
-    """Parse one line of the phrase language that `phrasebook` describes."""
-    unless: frozenset[str] = frozenset()
-    steps: list[tuple[frozenset[str], bool, bool]] = []
-    gap = False
-    for element in line.split():
-        if element == "..":
-            gap = True
-        elif element.startswith("!"):
-            unless = _options(element[1:])
-        else:
-            optional = element.endswith("?")
-            steps.append((_options(element.removesuffix("?")), optional, gap))
-            gap = False
-    needs = next(options for options, optional, _ in reversed(steps) if not optional)
-    return Phrase(unless, tuple(steps), needs)
-
-
-@cache
-def _options(element: str) -> frozenset[str]:
-    """Resolve `a/b` and `{class}` to the words that they stand for."""
-    words: set[str] = set()
-    for word in element.split("/"):
-        words.update(CLASSES[word[1:-1]].split() if word.startswith("{") else (word,))
-    return frozenset(words)
-
-
-# --- words ---------------------------------------------------------------------------------------------
-
-# Bounded counts keep the worst case linear: nothing is scanned again for more than one local part.
-_WORD = r"""
-  (?P<url>(?:https?://|www\.)[^\s<>"]+)
-| (?P<null><[ ]?>)
-| (?P<address>[^\s<>()\[\]:;,"@]{1,64}@[^\s<>()\[\]:;,"@]{1,255})
-| (?P<ip>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)|\b[0-9a-f]{3,4}(?:::?[0-9a-f]{1,4}){2,7}\b)
-| (?P<host>(?<![\w.-])[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_-]{1,63}){0,8}\.[a-z][a-z0-9-]{1,62}(?![\w-]))
-| (?P<word>[^\W_]+(?:['’´`][^\W_]+)?)
-| (?P<stop>[.;!?](?=\s|$))
-"""
-_FOLD = str.maketrans(
-    "àáâãäåāçèéêëēìíîïñòóôõöøùúûüýÿßąćęłńśźżšžčřğışÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝİ",
-    "aaaaaaaceeeeeiiiinoooooouuuuyysacelnszzszcrgisaaaaaaceeeeiiiinoooooouuuuyi",
-)
-"""Letters that lose their accent. One for one, so that places in the text stay the same."""
-
-
-@cache
-def _word() -> re.Pattern[str]:
-    return re.compile(_WORD, re.VERBOSE)
+                    phrases.setdefault(word, []).append((number, phrase))
+                words.update(*(options for options, _, _ in phrase.steps))
+    stems = frozenset(word for word in words if word.endswith("*"))
+    return Index(phrases, Vocabulary(frozenset(words) - stems, stems, DNSBL_LABELS))
 
 
 @cache
@@ -328,86 +277,3 @@ def _quotation() -> re.Pattern[str]:
         r" ?\"?([45]\d\d)[ -]",
         re.ASCII,
     )
-
-
-@cache
-def _escape() -> re.Pattern[str]:
-    """Match a control sequence of ECMA-48 5.4."""
-    return re.compile(r"\x1b\[[0-?]{0,30}[ -/]{0,3}[@-~]")
-
-
-def _decode(raw: str) -> tuple[str, bool]:
-    """Return the text that the bytes mean, and whether they were UTF-8 beyond ASCII."""
-    if raw.isascii():
-        return raw, False
-    try:
-        return raw.encode("latin-1").decode(), True
-    except UnicodeDecodeError:
-        return raw, False
-
-
-def _words(text: str, ours: tuple[str, ...]) -> list[Word]:
-    """Cut a text into the words that phrases are made of; what is not a word is left out."""
-    if "\x1b" in text:  # a terminal would not show these, and "31m" must not stick to the word behind it
-        text = _escape().sub(lambda found: " " * len(found[0]), text)
-    folded = text.translate(_FOLD).lower()
-    if len(folded) != len(text):  # an exotic letter grew: places matter more than its case
-        folded = text
-    words: list[Word] = [("^", 0, 0)]
-    for found in _word().finditer(folded):
-        kind, start, end = found.lastgroup, found.start(), found.end()
-        whole = found[0]
-        if kind == "word":
-            words.append((whole if whole.isalnum() else _bare(whole), start, end))
-        elif kind == "host":
-            _add_host(words, whole, text[start:end], start, ours)
-        elif kind == "url":
-            words.extend((word, start, end) for word in _url_words(whole))
-        elif kind == "ip":
-            words.append(("#ours" if whole in ours else "#ip", start, end))
-        elif kind == "address":
-            words.append(("#sender" if _is_our_sender(whole, ours) else "@", start, end))
-        else:
-            words.append(("<>" if kind == "null" else ".", start, end))
-    words.append(("$", len(text), len(text)))
-    return words
-
-
-def _bare(word: str) -> str:
-    return "".join(filter(str.isalnum, word))
-
-
-def _is_our_sender(address: str, ours: tuple[str, ...]) -> bool:
-    """Whether this is the sender that we gave, or the postmaster of the second try."""
-    return address.rstrip(".").removeprefix("postmaster@") in ours
-
-
-def _add_host(words: list[Word], host: str, raw: str, start: int, ours: tuple[str, ...]) -> None:
-    """Add a host name, or the words of a sentence end without a blank behind it (`exist.Please`)."""
-    if host in ours:
-        words.append(("#ours", start, start + len(host)))
-    elif (last := raw.rpartition(".")[2]) not in {last.lower(), last.upper()}:
-        for part in host.split("."):
-            words.extend(((part, start, start + len(part)), (".", start + len(part), start + len(part))))
-            start += len(part) + 1
-    else:
-        words.append((_host_word(host), start, start + len(host)))
-
-
-def _host_word(host: str) -> str:
-    labels = host.split(".")
-    if not DNSBL_LABELS.isdisjoint(labels[:-1]):
-        return "#dnsbl"
-    return "#outlook" if labels[-2:] == ["outlook", "com"] else "#host"
-
-
-def _url_words(url: str) -> list[str]:
-    """Return what a link tells: whose site it is, and the key of the help page; never its path."""
-    site, _, rest = url.removeprefix("http://").removeprefix("https://").partition("/")
-    words = [_host_word(site.partition(":")[0])]
-    _, _, query = rest.partition("?")
-    for pair in query.split("&"):
-        if pair[:2] in {"p=", "c="}:
-            key = re.match(r"\w+", pair[2:])
-            words += [pair[:2] + key[0]] if key else []
-    return words
