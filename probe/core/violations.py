@@ -2,50 +2,41 @@
 
 The pure functions that find what broke the requirements of `requirements` in the hosts as they were judged.
 What defeats verification mostly shows as the cause too, the rest is listed for the other postmaster.
+
+Nobody is accused of what may not be his. What a middlebox may have rewritten, or answered in a host's name, is
+passed over whole; a hang-up counts only where nothing says that the path ended it; what we cut off counts for
+nothing; and where replies and commands are out of step, only the surplus and the form of the replies count.
+Every session of a host is looked at, the audit's too, but for the hang-ups of two: an audit is an extra, so its
+hang-ups have rows of their own, and `small-segments` is made because the path is in doubt.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from probe.core.conversation import in_step
+from probe.core import audit_findings, callout_findings
 from probe.core.facts import Got, Real
 from probe.core.model import (
     About,
-    Exchange,
     ExchangeOutcome,
+    HostEvidence,
     Oddity,
-    Reply,
+    Purpose,
     Session,
+    Side,
     Stage,
     Violation,
 )
+from probe.core.reply import codes_of
 from probe.core.requirements import REQUIREMENTS
 from probe.core.route import ExchangeKind, Route
-from probe.core.sentences import quote
+from probe.core.talk import Finding, Talk, first, last, positive, said, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probe.core.fold import Judged
-
-
-MAX_SAW = 120
-"""Characters of a peer's words that a violation quotes: it is one line of a list."""
-
-
-_ODDITIES: tuple[tuple[Oddity, str], ...] = (
-    (Oddity.NO_CODE, "reply-form"),
-    (Oddity.NO_SEPARATOR, "reply-form"),
-    (Oddity.UNTERMINATED, "reply-form"),
-    (Oddity.TOO_LONG, "reply-form"),
-    (Oddity.MIXED_CODES, "reply-codes"),
-    (Oddity.BAD_CODE, "reply-digits"),
-    (Oddity.BARE_LF, "crlf"),
-    (Oddity.LONG_LINE, "line-length"),
-    (Oddity.EIGHT_BIT, "ascii"),
-    (Oddity.CONTROL, "ascii"),
-)
 
 
 def find(judged: tuple[Judged, ...], route: Route) -> tuple[Violation, ...]:
@@ -70,6 +61,9 @@ def find(judged: tuple[Judged, ...], route: Route) -> tuple[Violation, ...]:
     return tuple(found.values())
 
 
+# --- the domain ----------------------------------------------------------------------------------------
+
+
 def _domain(route: Route) -> Iterator[tuple[str, str | None, str]]:
     if route.null_mx_beside_others:
         yield "null-mx-alone", None, "a null MX beside other MX records"
@@ -82,69 +76,120 @@ def _domain(route: Route) -> Iterator[tuple[str, str | None, str]]:
             yield "mx-resolves", exchange.name, f"{exchange.name} has no address"
 
 
+# --- a host --------------------------------------------------------------------------------------------
+
+_NOT_THEIRS = frozenset({"connect.intercepted", "banner.intercepted"})
+"""Reasons by which somebody on the way spoke in the name of the mail host."""
+
+
 def _hosts(judged: tuple[Judged, ...]) -> Iterator[tuple[str, str | None, str]]:
     for item in judged:
+        if item.rule.reason not in _NOT_THEIRS:
+            yield from ((identifier, item.host.name, saw) for identifier, saw in _host(item))
+
+
+def _host(item: Judged) -> Iterator[Finding]:
+    if not _inspected(item.host):
+        takes_mail = any(
+            exchange.stage is Stage.RCPT and positive(exchange.reply)
+            for session in item.host.sessions
+            for exchange in session.exchanges
+        )
         for session in item.host.sessions:
-            for identifier, saw in _session(session):
-                yield identifier, item.host.name, saw
-        yield from ((identifier, item.host.name, saw) for identifier, saw in _decided(item))
+            yield from _form(session)
+            talk = Talk(session, takes_mail=takes_mail)
+            if item.side is not Side.PATH and session.soft_error is None:
+                yield from _hang_ups(talk)
+            yield from _conversation(talk)
+    yield from _decided(item)
 
 
-def _decided(item: Judged) -> Iterator[tuple[str, str]]:
+_CROSSED_OUT = re.compile(r"(?:^|\W)X{4,}[A-Z]?\b")
+"""What a firewall makes of an extension in the answer to EHLO (XXXXXXXA), or of a command, which comes back so."""
+
+
+def _inspected(host: HostEvidence) -> bool:
+    """Whether a firewall rewrites what is said: then what else it did to the conversation cannot be told."""
+    return any(
+        (Oddity.MASKED in exchange.reply.oddities and exchange.stage is Stage.BANNER)
+        or any("XXXX" in line and _CROSSED_OUT.search(line) for line in exchange.reply.lines)
+        for session in host.sessions
+        for exchange in session.exchanges
+        if exchange.reply is not None
+    )
+
+
+def _decided(item: Judged) -> Iterator[Finding]:
+    """Find what shows only in the verdict: whether a refusal is about the null sender, or about TLS."""
     facts, grounds = item.facts, item.grounds
-    saw = _last(grounds.reply) if grounds.reply else ""
-    at_mail = facts.got is Got.MAIL
-    named_missing = at_mail and facts.real in {Real.RCPT_MISSING, Real.RCPT_MISSING_BY_CODE}
-    if named_missing or item.rule.reason in {"mail.null-sender-refused", "rcpt.null-sender-refused"}:
-        yield "null-sender", f"{saw} to MAIL FROM:<>" if at_mail else saw
+    if grounds.session is None or grounds.exchange is None or grounds.reply is None:
+        return
+    saw = said(item.host.sessions[grounds.session].exchanges[grounds.exchange], last(grounds.reply))
+    missing = facts.got is Got.MAIL and facts.real in {Real.RCPT_MISSING, Real.RCPT_MISSING_BY_CODE}
+    if missing or item.rule.reason in {"mail.null-sender-refused", "rcpt.null-sender-refused"}:
+        yield "null-sender", saw
     if facts.about is About.TLS and facts.got in {Got.MAIL, Got.RCPT}:
         yield "tls-optional", saw
 
 
-def _session(session: Session) -> Iterator[tuple[str, str]]:
+# --- the form of replies -------------------------------------------------------------------------------
+
+_ODDITIES: dict[Oddity, str] = {
+    Oddity.NO_CODE: "reply-form",
+    Oddity.NO_SEPARATOR: "reply-form",
+    Oddity.UNTERMINATED: "reply-form",
+    Oddity.TOO_LONG: "reply-form",
+    Oddity.MIXED_CODES: "reply-codes",
+    Oddity.BAD_CODE: "reply-digits",
+    Oddity.BARE_LF: "crlf",
+    Oddity.LONG_LINE: "line-length",
+    Oddity.EIGHT_BIT: "ascii",
+    Oddity.CONTROL: "ascii",
+    Oddity.NO_TEXT: "reply-text",
+}
+_UNFINISHED = frozenset({Oddity.UNTERMINATED, Oddity.NO_CODE})
+"""What a line may be only because our patience ended before it did."""
+_GREETINGS = frozenset({220, 421, 450, 521, 554})
+"""220, and 554 (RFC 5321 3.1), 521 (RFC 7504), 421 to anything (3.8); 450 is how postscreen asks to come back."""
+
+
+def _form(session: Session) -> Iterator[Finding]:
+    utf8 = any((exchange.command or "").endswith(" SMTPUTF8") for exchange in session.exchanges)
     for exchange in session.exchanges:
-        yield from _exchange(exchange)
-    if in_step(session) is False or any(_is_extra_reply(exchange) for exchange in session.exchanges):
+        reply = exchange.reply
+        if reply is None or exchange.outcome is ExchangeOutcome.CUT_SHORT:
+            continue
+        slow = exchange.outcome is ExchangeOutcome.TIMEOUT
+        for oddity in reply.oddities:
+            # RFC 6531: who was given SMTPUTF8 may answer in UTF-8.
+            excused = (slow and oddity in _UNFINISHED) or (utf8 and oddity is Oddity.EIGHT_BIT)
+            if oddity in _ODDITIES and not excused:
+                yield _ODDITIES[oddity], f"{oddity.value} in {words(last(reply))}"
+        for code in codes_of(reply) if Oddity.MIXED_CODES in reply.oddities else (reply.code or 0,):
+            if 200 <= code < 600 and code // 10 % 10 > 5:
+                yield "reply-second-digit", f"{code} in {words(last(reply))}"
+        if exchange.stage is Stage.BANNER and not slow and reply.code not in _GREETINGS:
+            spoken = reply.code is not None and reply.code // 100 in {2, 4, 5}
+            yield "greeting-code" if spoken else "greeting", f"greeting {words(first(reply))}"
+
+
+# --- the conversation ----------------------------------------------------------------------------------
+
+
+def _hang_ups(talk: Talk) -> Iterator[Finding]:
+    if talk.purpose is Purpose.AUDIT:
+        yield from audit_findings.hang_ups(talk)
+    elif talk.purpose is not Purpose.SMALL_SEGMENTS:
+        yield from callout_findings.hang_ups(talk)
+
+
+def _conversation(talk: Talk) -> Iterator[Finding]:
+    if talk.surplus:
         yield "one-reply", "more replies than commands"
-    if session.tls is not None and not session.tls.ok:
-        yield "starttls-works", _quote(session.tls.error or "the handshake failed")
-
-
-def _is_extra_reply(exchange: Exchange) -> bool:
-    """Whether this is a reply too many. Lines without a code are another fault, and another protocol mostly."""
-    return exchange.stage is Stage.EXTRA and exchange.reply is not None and exchange.reply.code is not None
-
-
-_NOT_SUPPORTED = frozenset({500, 501, 502, 503, 504})
-"""Codes that say so of a command (RFC 5321 4.2.2); any other refusal of EHLO is about us."""
-
-
-def _exchange(exchange: Exchange) -> Iterator[tuple[str, str]]:
-    reply = exchange.reply
-    if (
-        reply is not None and exchange.outcome is not ExchangeOutcome.CUT_SHORT
-    ):  # what we cut off is no fault of theirs
-        for oddity, identifier in _ODDITIES:
-            if oddity in reply.oddities:
-                yield identifier, f"{oddity.value} in {_last(reply)}"
-        if exchange.stage is Stage.BANNER and reply.code not in {220, 421, 450, 521, 554}:
-            yield "greeting", f"greeting {_quote(reply.lines[0] if reply.lines else '')}"
-        if exchange.stage is Stage.EHLO and reply.code in _NOT_SUPPORTED:
-            yield "ehlo", _last(reply)
-        if exchange.stage is Stage.QUIT and exchange.outcome is ExchangeOutcome.REPLY and reply.code != 221:
-            yield "quit-reply", _last(reply)
-    hung_up = exchange.outcome in {ExchangeOutcome.CLOSED, ExchangeOutcome.RESET}
-    if hung_up and exchange.stage not in {Stage.QUIT, Stage.EXTRA}:
-        at = _HUNG_UP_AT.get(exchange.stage) or f"after {exchange.stage.value.partition('-')[0].upper()}"
-        yield "stays-open", f"{exchange.outcome.value} {at}"
-
-
-_HUNG_UP_AT = {Stage.BANNER: "before the greeting", Stage.TLS: "during the TLS handshake"}
-
-
-def _last(reply: Reply) -> str:
-    return _quote(reply.lines[-1]) if reply.lines else "nothing"
-
-
-def _quote(text: str) -> str:
-    return quote(text, MAX_SAW)
+    for exchange, reply in talk.answers:
+        # What stands beside a command proves nothing where it may be the answer to another.
+        if talk.paired:
+            yield from callout_findings.of(talk, exchange, reply)
+            yield from audit_findings.of(talk, exchange, reply)
+        elif exchange.stage is Stage.QUIT and not talk.surplus:
+            yield from callout_findings.of(talk, exchange, reply)

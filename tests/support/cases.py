@@ -57,7 +57,8 @@ class HostExpectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the report and the hosts must show; a list allows any of its words, `None` leaves it open.
 
-    `connections` counts them by host, `sent` are commands that some host must have seen, in this order and
+    `violations` must be reported, `keeps` must not: the peer was put to the test there, and passed. `connections`
+    counts them by host, `sent` are commands that some host must have seen, in this order and
     letter by letter, `quit` (default true) demands QUIT wherever a host waited for a command, and
     `max_seconds` limits the whole run.
     """
@@ -71,6 +72,7 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hosts: list[HostExpectation] = []
     summary_has: list[str] = []
     violations: list[str] = []
+    keeps: list[str] = []
     connections: dict[str, int] = {}
     sent: list[str] = []
     quit: bool = True
@@ -177,6 +179,7 @@ def disagreements(case: Case, outcome: Outcome) -> Iterator[str]:
     yield from (f"summary lacks {text!r}" for text in expect.summary_has if text not in report["summary"])
     broken = {violation["id"] for violation in report["violations"]}
     yield from (f"violation {name} is not reported" for name in expect.violations if name not in broken)
+    yield from (f"violation {name} is reported" for name in expect.keeps if name in broken)
     if outcome.seconds > expect.max_seconds:
         yield f"took {outcome.seconds:.2f} s, limit {expect.max_seconds} s"
     if outcome.errors:
