@@ -1,6 +1,6 @@
 """Documentation cannot rot: every flag, cause, reason, exit code and JSON field is documented.
 
-`docs/reasons.md` is made from the table of reasons: `python -m tests.test_docs` writes it anew.
+The pages of words in `docs` are made from the tables: `python -m tests.test_docs` writes them anew.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.cli.explain import GENERAL
 from probe.cli.options import diagnosis, explanation
 from probe.codec import schema
-from probe.core.reasons import CAUSES, REASONS
+from probe.core.reasons import CAUSES
+from probe.show.glossary import causes, readings, requirements, rules
+from probe.show.glossary.entry import listing_as_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,20 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def reasons_page() -> str:
-    """Give the page as it has to be."""
-    out = ["# Causes and reasons", ""]
-    out += ["Made from `probe/core/reasons.py`; `probe-sender explain WORD` says the same.", ""]
-    for cause, (code, means) in CAUSES.items():
-        out += [f"## {cause} (exit code {code})", "", means, ""]
-        for row in REASONS.values():
-            if row.cause is cause:
-                out += [f"### `{row.word}`", "", row.means.format_map(GENERAL), ""]
-                out += [f"Who acts: {row.side}. Reference: {row.ref}.", ""]
-                steps = enumerate(row.steps, 1)
-                out += [f"{n}. **{who}**: {what.format_map(GENERAL)}" for n, (who, what) in steps]
-                out += [""]
-    return "\n".join(out)
+PAGES = {
+    "reasons.md": lambda: listing_as_markdown(causes.listing()),
+    "readings.md": lambda: listing_as_markdown(readings.listing()),
+    "requirements.md": lambda: listing_as_markdown(requirements.listing()),
+    "rules.md": rules.page,
+}
+"""Pages that are made from the tables; `probe-sender explain` says the same of each word."""
 
 
 def fields(node: object) -> Iterator[str]:
@@ -50,8 +44,9 @@ def fields(node: object) -> Iterator[str]:
             yield from fields(value)
 
 
-def test_the_page_of_reasons_is_that_of_the_table() -> None:
-    assert (ROOT / "docs" / "reasons.md").read_text() == reasons_page()
+@pytest.mark.parametrize("name", PAGES)
+def test_the_pages_of_words_are_those_of_the_tables(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == PAGES[name]()
 
 
 def test_every_cause_and_exit_code_is_in_the_readme() -> None:
@@ -79,4 +74,5 @@ def test_every_json_field_is_in_the_page_of_the_report() -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "reasons.md").write_text(reasons_page())
+    for page, text in PAGES.items():
+        (ROOT / "docs" / page).write_text(text())

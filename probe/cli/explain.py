@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from probe.cli import UsageError, say
-from probe.cli.options import explanation, plain
-from probe.core.model import Cause
+from probe.cli.options import callout_of, check_view, explanation, plain
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
 
-    from probe.core.reasons import ReasonRow
+    from probe.show.glossary.entry import Entry
 
 
 def schema(argv: list[str]) -> int:
@@ -30,16 +30,26 @@ def schema(argv: list[str]) -> int:
 def explain(argv: list[str]) -> int:
     """Judge saved evidence again, or explain a word."""
     args = explanation().parse_args(argv)
+    check_view(args)
+    from probe.cli.glossary import LISTS, meanings
+
     what = args.what
-    if what is None:
-        say(f"{_everything()}\n")
+    if what is None or what.lower() in LISTS:
+        _say_list(what.lower() if what else None, args)
         return 0
-    # A word is one even where a file has its name: that one can be written ./WORD, the word not otherwise.
-    if what == "-" or (not _is_word(what) and os.path.exists(what)):
+    if what == "-":
         return _judge_again(what, args)
-    if "/" in what or what.endswith((".json", ".jsonl")):
+    is_file = "/" in what or what.endswith((".json", ".jsonl"))
+    # A word is one even where a file has its name: that one can be written ./WORD, the word not otherwise.
+    entries = [] if is_file else meanings(what.lower())
+    if not entries and os.path.exists(what):
+        return _judge_again(what, args)
+    if is_file:
         raise UsageError(f"{ascii(what)[:200]}: there is no such file; give one made with --save or --json")
-    return _explain_word(what, args)
+    if not entries:
+        raise UsageError(_unknown(what))
+    _say_word(entries, args)
+    return 0
 
 
 def _judge_again(name: str, args: Namespace) -> int:
@@ -48,6 +58,7 @@ def _judge_again(name: str, args: Namespace) -> int:
     from probe.core.classify import judge
     from probe.core.reasons import CAUSES, WORST_FIRST
 
+    callout = callout_of(args)
     where = "standard input" if name == "-" else name
     try:
         documents = decode_many(_read(name), where)
@@ -56,7 +67,7 @@ def _judge_again(name: str, args: Namespace) -> int:
     printer = Printer(args, several=len(documents) > 1)
     codes = []
     for evidence in documents:
-        report = judge(evidence)
+        report = judge(evidence, callout)
         codes.append(CAUSES[report.cause][0])
         printer.show(report)
     return min(codes, key=WORST_FIRST.index)
@@ -78,117 +89,64 @@ def _read(name: str) -> bytes:
         raise UsageError(f"{shown} cannot be read: {error.strerror}; {mend}") from None
 
 
-def _is_word(what: str) -> bool:
-    from probe.core.reasons import REASONS
+def _say_word(entries: list[Entry], args: Namespace) -> None:
+    """Print all that a word means."""
+    from probe.cli.output import Printer
+    from probe.show.glossary import entry
 
-    return what.lower() in REASONS or what.lower() in set(Cause)
+    form = _form(args)
+    if form == "text":
+        text = entry.as_text(entries)
+    elif form == "markdown":
+        text = entry.as_markdown(entries)
+    else:
+        text = _json([entry.as_object(entries)])
+    Printer(args, several=False).write(text)
 
 
-def _explain_word(word: str, args: Namespace) -> int:
-    from probe.core.reasons import REASONS
+def _say_list(name: str | None, args: Namespace) -> None:
+    """Print a list of words; without a name, that of causes and reasons."""
+    from probe.cli.glossary import LISTS, listing
+    from probe.cli.output import Printer
+    from probe.show.glossary import entry
 
-    if args.quiet or args.format not in {"text", "json", "jsonl"}:
-        raise UsageError("a word is explained as text or with --json; leave the other output options away")
-    known = word.lower()
-    if known not in REASONS and known not in set(Cause):
-        import difflib
+    form = _form(args)
+    found = listing(name)
+    if form == "text":
+        text = entry.listing_as_text(found)
+        if name is None:
+            more = (f"  probe-sender explain {word:10} {what}\n" for word, what in LISTS.items())
+            text += f"\nOther words:\n{''.join(more)}"
+    elif form == "markdown":
+        text = entry.listing_as_markdown(found)
+    else:
+        objects = entry.listing_as_objects(found)
+        text = _json([objects] if form == "json" else objects)
+    Printer(args, several=form == "jsonl").write(text)
 
-        near = difflib.get_close_matches(known, [*REASONS, *Cause], 1)
-        mend = f"did you mean {near[0]}?" if near else "`probe-sender explain` lists the words"
-        raise UsageError(f"{ascii(word)[:80]} is no file, no cause and no reason; {mend}")
-    if args.format == "text":
-        say(_reason(REASONS[known]) if known in REASONS else _cause(Cause(known)))
-        return 0
+
+def _json(documents: Sequence[object]) -> str:
+    """Give one document a line."""
     import json
 
-    say(json.dumps(_entry(known), ensure_ascii=True) + "\n")
-    return 0
+    return "".join(f"{json.dumps(document)}\n" for document in documents)
 
 
-def _entry(word: str) -> dict[str, object]:
-    """Give a cause or reason as JSON."""
-    from probe.core.reasons import CAUSES, REASONS
-
-    if word not in REASONS:
-        code, means = CAUSES[Cause(word)]
-        words = [row.word for row in REASONS.values() if row.cause == word]
-        return {"cause": word, "exit": code, "means": means, "reasons": words}
-    row = REASONS[word]
-    return {
-        "reason": word,
-        "cause": row.cause,
-        "exit": CAUSES[row.cause][0],
-        "means": row.means.format_map(GENERAL),
-        "side": row.side,
-        "reference": row.ref,
-        "next_steps": [{"who": who, "do": what.format_map(GENERAL)} for who, what in row.steps],
-    }
+def _form(args: Namespace) -> str:
+    """Give the format in which words are explained."""
+    form: str = args.format
+    if args.quiet or form == "csv":
+        raise UsageError(
+            "words are explained as text or with --json, jsonl or markdown; leave -q and csv away"
+        )
+    return form
 
 
-def _cause(cause: Cause) -> str:
-    from probe.core.reasons import CAUSES, REASONS
+def _unknown(word: str) -> str:
+    import difflib
 
-    code, means = CAUSES[cause]
-    lines = [f"{cause} (exit code {code})", "", *_wrapped(f"  {means}", 2), "", "Reasons:"]
-    for row in REASONS.values():
-        if row.cause is cause:
-            lines += _wrapped(f"  {row.word:30}  {row.means.format_map(GENERAL)}", 34)
-    return "\n".join([*lines, ""])
+    from probe.cli.glossary import LISTS, words
 
-
-GENERAL = {
-    "mailbox": "the sender's address",
-    "domain": "the sender's domain",
-    "host": "the mail host",
-    "ip": "the mail host's IP",
-    "port": "25",
-    "local_ip": "our IP",
-    "helo": "our HELO name",
-    "mail_from": "our sender",
-    "errno": "the error",
-    "seconds": "some",
-    "awaited": "the answer",
-    "reply": "the reply",
-    "refuser": "the router that rejects",
-    "refuser_at": "the hop that answers",
-    "loop": "the routers in the loop",
-}
-"""What stands for the values of a case where a reason is explained without one."""
-
-
-def _reason(row: ReasonRow) -> str:
-    from probe.core.reasons import CAUSES
-    from probe.show.wording import SIDES, WHO
-
-    code, means = CAUSES[row.cause]
-    lines = [
-        row.word,
-        "",
-        *_wrapped(f"  {row.means.format_map(GENERAL)}", 2),
-        "",
-        *_wrapped(f"Cause      {row.cause} (exit code {code}): {means}", 11),
-        f"Who acts   {SIDES[row.side]}",
-        *_wrapped(f"Reference  {row.ref}", 11),
-        "",
-        "Next steps:",
-    ]
-    for number, (who, what) in enumerate(row.steps, 1):
-        lines += _wrapped(f"  {number}. {WHO[who]}: {what.format_map(GENERAL)}", 5)
-    return "\n".join([*lines, ""])
-
-
-def _wrapped(line: str, indent: int) -> list[str]:
-    """Break a line for 80 columns, its continuations set in by `indent`; never inside a word or option."""
-    import textwrap
-
-    return textwrap.wrap(line, 80, subsequent_indent=" " * indent, break_on_hyphens=False)
-
-
-def _everything() -> str:
-    from probe.core.reasons import CAUSES, REASONS
-
-    lines = []
-    for cause, (code, means) in CAUSES.items():
-        lines.append(f"{cause} (exit code {code}): {means}")
-        lines.extend(f"    {row.word}" for row in REASONS.values() if row.cause is cause)
-    return "\n".join(lines)
+    near = difflib.get_close_matches(word.lower(), [*words(), *LISTS], 1)
+    mend = f"did you mean {near[0]}?" if near else "`probe-sender explain` lists the words"
+    return f"{ascii(word)[:80]} is no file and no word that is known here; {mend}"

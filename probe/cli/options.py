@@ -405,8 +405,9 @@ def explanation() -> Parser:
     parser = Parser(
         prog="probe-sender explain",
         usage="probe-sender explain [options] FILE|-|WORD",
-        description="Judge saved evidence again, without a network; or explain a cause or reason of a report."
-        " Without an argument: list them all.",
+        description="Judge saved evidence again, without a network; or explain a word of a report: a cause, reason,"
+        " reading, requirement or rule. `readings`, `rules` and `audit` (the requirements) list those;"
+        " without an argument, causes and reasons are listed.",
         formatter_class=_Page,
         allow_abbrev=False,
     )

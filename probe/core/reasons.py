@@ -15,7 +15,11 @@ SUPPORT, OUR_ADMIN, THEIR_ADMIN, SENDER = Who.SUPPORT, Who.OUR_ADMIN, Who.THEIR_
 
 
 class ReasonRow(Struct, frozen=True):
-    """What one reason means. `steps` are (who, what) in the order they should be taken."""
+    """What one reason means. `steps` are (who, what) in the order they should be taken.
+
+    `example` is what was seen in a typical case, in one line: what we sent, an arrow, and what came back. The
+    lines of a reply are separated by ` / `.
+    """
 
     word: str
     cause: Cause
@@ -23,10 +27,13 @@ class ReasonRow(Struct, frozen=True):
     means: str
     steps: tuple[tuple[Who, str], ...]
     ref: str
+    example: str
 
 
-def _row(word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str], ref: str) -> ReasonRow:
-    return ReasonRow(word, cause, side, means, steps, ref)
+def _row(
+    word: str, cause: Cause, side: Side, means: str, *steps: tuple[Who, str], ref: str, example: str
+) -> ReasonRow:
+    return ReasonRow(word, cause, side, means, steps, ref, example)
 
 
 EXEMPT = (
@@ -63,6 +70,7 @@ _EXISTS = [
             ),
         ),
         ref="RFC 5321 3.3",
+        example="RCPT TO:<user@example.com> -> 250 2.1.5 Ok",
     ),
     _row(
         "rcpt.accepted-not-verified",
@@ -71,6 +79,7 @@ _EXISTS = [
         "The mail host took the address with 251 or 252: it will forward, or does not check, but it accepts.",
         (SUPPORT, "The callout works from here; the mail host makes no promise that the mailbox exists."),
         ref="RFC 5321 3.5.3, 4.2.3",
+        example="RCPT TO:<user@example.com> -> 252 2.0.0 Cannot verify the user, but will take mail for it",
     ),
     _row(
         "rcpt.mailbox-full",
@@ -80,6 +89,7 @@ _EXISTS = [
         (SENDER, "Make room in the mailbox {mailbox}; until then bounces and callouts to it are refused."),
         EXEMPT,
         ref="RFC 5321 4.2.3 (552, 452), RFC 3463 X.2.2",
+        example="RCPT TO:<user@example.com> -> 552 5.2.2 Mailbox full",
     ),
 ]
 
@@ -103,6 +113,7 @@ _MISSING = [
         "The mail host says that there is no such mailbox.",
         *_NO_ADDRESS_STEPS,
         ref="RFC 5321 3.3, 4.2.3 (550); RFC 3463 X.1.1",
+        example="RCPT TO:<user@example.com> -> 550 5.1.1 <user@example.com>: User unknown",
     ),
     _row(
         "rcpt.user-disabled",
@@ -112,6 +123,7 @@ _MISSING = [
         (SENDER, "Have the mailbox {mailbox} enabled again, or send from one that takes mail."),
         (SUPPORT, "Do not whitelist the relay for this: the address takes no bounces."),
         ref="RFC 3463 X.2.1",
+        example="RCPT TO:<user@example.com> -> 550 5.2.1 This mailbox is disabled",
     ),
     _row(
         "rcpt.domain-not-served",
@@ -121,6 +133,7 @@ _MISSING = [
         (THEIR_ADMIN, "Configure {domain} on the host that its MX record names, or point the MX elsewhere."),
         _DOMAIN_STEPS[1],
         ref="RFC 5321 3.6.2, RFC 3463 X.1.2, X.7.1",
+        example="RCPT TO:<user@example.com> -> 550 5.7.1 Relaying denied (and the same from every other mail host)",
     ),
     _row(
         "rcpt.domain-takes-no-mail",
@@ -129,6 +142,7 @@ _MISSING = [
         "The mail host answered 556: the domain accepts no mail.",
         *_DOMAIN_STEPS,
         ref="RFC 7504 4, RFC 7505 4.1",
+        example="RCPT TO:<user@example.com> -> 556 5.1.10 Recipient address has null MX",
     ),
     _row(
         "banner.host-takes-no-mail",
@@ -137,6 +151,7 @@ _MISSING = [
         "The host greets with 521: it never accepts mail, for anybody.",
         *_DOMAIN_STEPS,
         ref="RFC 7504 3",
+        example="connection -> 521 mx.example.com",
     ),
     _row(
         "domain.nxdomain",
@@ -146,6 +161,7 @@ _MISSING = [
         (SENDER, "Check the spelling of {domain}, and whether its registration has lapsed."),
         _DOMAIN_STEPS[1],
         ref="RFC 5321 5.1, RFC 2308 2.1",
+        example="MX of example.com -> NXDOMAIN",
     ),
     _row(
         "domain.no-mail-host",
@@ -154,6 +170,7 @@ _MISSING = [
         "The domain exists, but it has neither an MX record nor an address, so no host takes its mail.",
         *_DOMAIN_STEPS,
         ref="RFC 5321 5.1",
+        example="MX, A and AAAA of example.com -> no records",
     ),
     _row(
         "domain.null-mx",
@@ -162,6 +179,7 @@ _MISSING = [
         "The domain publishes a null MX: it says itself that it takes no mail.",
         *_DOMAIN_STEPS,
         ref="RFC 7505 3",
+        example="MX of example.com -> 0 .",
     ),
     _row(
         "domain.mx-dangling",
@@ -170,6 +188,7 @@ _MISSING = [
         "Every mail host that the MX records name has no address.",
         *_DOMAIN_STEPS,
         ref="RFC 5321 5.1",
+        example="MX of example.com -> 10 mx.example.com, and A and AAAA of mx.example.com -> NXDOMAIN",
     ),
 ]
 
@@ -188,6 +207,7 @@ _CANNOT_TELL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.2.3 (550 says mailbox or policy)",
+        example="RCPT TO:<user@example.com> -> 550 Requested action not taken: mailbox unavailable",
     ),
     _row(
         "rcpt.mixed-reply",
@@ -197,6 +217,7 @@ _CANNOT_TELL = [
         (THEIR_ADMIN, "Send one code on every line of a reply."),
         (SUPPORT, "Next test: probe again with -v and see which line is meant."),
         ref="RFC 5321 4.2.1",
+        example="RCPT TO:<user@example.com> -> 550-5.1.1 User unknown / 250 2.1.5 Ok",
     ),
     _row(
         "rcpt.out-of-step",
@@ -206,6 +227,7 @@ _CANNOT_TELL = [
         (THEIR_ADMIN, "Send exactly one reply to each command."),
         (SUPPORT, "Next test: probe again with -v and pair commands and replies by their times."),
         ref="RFC 5321 4.2",
+        example="RCPT TO:<user@example.com> -> 250 2.1.0 Ok, and 550 5.1.1 User unknown: two replies to one command",
     ),
     _row(
         "rcpt.odd-code",
@@ -215,6 +237,7 @@ _CANNOT_TELL = [
         (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
         EXEMPT,
         ref="RFC 5321 4.2.1, 4.3.2",
+        example="RCPT TO:<user@example.com> -> 354 Go ahead",
     ),
     _row(
         "rcpt.some-hosts-deny",
@@ -227,6 +250,7 @@ _CANNOT_TELL = [
         ),
         (THEIR_ADMIN, "Take the hosts that do not serve {domain} out of its MX records."),
         ref="RFC 5321 5.1, 3.6.2",
+        example="RCPT TO:<user@example.com> -> 550 5.7.1 Relaying denied from mx1.example.com; mx2.example.com has IPv6 only and -4 was given",
     ),
     _row(
         "rcpt.smtputf8-not-offered",
@@ -236,6 +260,7 @@ _CANNOT_TELL = [
         (SENDER, "Use an ASCII address as envelope sender, or a mail host that offers SMTPUTF8."),
         (SUPPORT, "Next test: probe the address that the same person uses in ASCII."),
         ref="RFC 6531 3.2, 3.3",
+        example="EHLO mail.example.net -> 250-mx.example.com / 250 8BITMIME, and the local part is not ASCII",
     ),
     _row(
         "mail.unattributed",
@@ -251,6 +276,7 @@ _CANNOT_TELL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.5.5, RFC 1123 5.2.9",
+        example="MAIL FROM:<> -> 550 5.5.0 Refused, and the connection was closed before a real sender was tried",
     ),
     _row(
         "mail.odd-code",
@@ -260,6 +286,7 @@ _CANNOT_TELL = [
         (SUPPORT, "Next test: probe again with -v; Exim defers on such a reply."),
         EXEMPT,
         ref="RFC 5321 4.2.1, 4.3.2",
+        example="MAIL FROM:<> -> 354 Go ahead",
     ),
     _row(
         "tls.needed-but-off",
@@ -272,6 +299,7 @@ _CANNOT_TELL = [
             "If your mail server has TLS off for callouts (hosts_verify_avoid_tls in Exim), turn it on.",
         ),
         ref="RFC 3207 4",
+        example="MAIL FROM:<> -> 530 5.7.0 Must issue a STARTTLS command first",
     ),
     _row(
         "tls.not-available",
@@ -280,6 +308,7 @@ _CANNOT_TELL = [
         "--tls require was given, and the mail host offers no STARTTLS or the handshake failed.",
         (SUPPORT, "Next test: probe again without --tls require, as a callout does."),
         ref="RFC 3207 4, 4.1",
+        example="EHLO mail.example.net -> 250-mx.example.com / 250 8BITMIME, without STARTTLS",
     ),
     _row(
         "tls.failed",
@@ -289,6 +318,7 @@ _CANNOT_TELL = [
         (THEIR_ADMIN, "Mend STARTTLS, which fails as shown, or do not offer it."),
         (SUPPORT, "Next test: probe again with --tls never."),
         ref="RFC 3207 4.1",
+        example="STARTTLS -> 220 2.0.0 Ready to start TLS, then an alert: handshake failure",
     ),
     _row(
         "domain.only-private",
@@ -298,6 +328,7 @@ _CANNOT_TELL = [
         (SUPPORT, "Next test: if this host is inside that network, probe again with --allow-private."),
         (THEIR_ADMIN, "Publish the public address of a mail host for {domain}."),
         ref="RFC 5735, RFC 6890, RFC 4193",
+        example="A of mx.example.com -> a private address (RFC 1918), and it is the only mail host",
     ),
     _row(
         "domain.family-excluded",
@@ -306,6 +337,7 @@ _CANNOT_TELL = [
         "The mail hosts have no address of the family that -4, -6 or --source leaves.",
         (SUPPORT, "Next test: probe again without -4, -6 and --source."),
         ref="RFC 5321 5.1",
+        example="A of mx.example.com -> 192.0.2.25, AAAA -> no records, and -6 was given",
     ),
     _row(
         "connect.local-error",
@@ -318,6 +350,7 @@ _CANNOT_TELL = [
         ),
         (SUPPORT, "Next test: probe again from another host."),
         ref="connect(2), bind(2)",
+        example="bind to --source 198.51.100.7 -> EADDRNOTAVAIL, which is no address of this host",
     ),
     _row(
         "connect.no-route",
@@ -327,6 +360,7 @@ _CANNOT_TELL = [
         (OUR_ADMIN, "Give this host a route (for IPv6 often: none is configured), or probe with -4."),
         (SUPPORT, "Next test: probe again from the mail server itself."),
         ref="connect(2) ENETUNREACH",
+        example="SYN to 2001:db8::25 port 25 -> ENETUNREACH from this host itself",
     ),
     _row(
         "connect.own-firewall",
@@ -342,6 +376,7 @@ _CANNOT_TELL = [
             "Next test: probe again after that, or from the mail server itself, as the user that it runs as.",
         ),
         ref="tcp(7) TCP_INFO, nft(8) output hook",
+        example="SYN to 192.0.2.25 port 25 sent three times, and none left this host",
     ),
     _row(
         "connect.offline",
@@ -354,6 +389,7 @@ _CANNOT_TELL = [
         ),
         (SUPPORT, "Next test: probe again from another host, or with -4 or -6."),
         ref="RFC 9293 3.8.3",
+        example="SYN to 192.0.2.25 port 25 -> no answer; no router answers UDP with a small hop limit; another mail host is silent too",
     ),
     _row(
         "connect.intercepted",
@@ -371,6 +407,7 @@ _CANNOT_TELL = [
             "Next test: probe again from another network; if that gets another answer, the proxy is on our side.",
         ),
         ref="RFC 5321 4.5.1, RFC 9293 3.8.3",
+        example="SYN to 192.0.2.25 port 25 -> SYN-ACK from hop 2; UDP -> port unreachable from 192.0.2.25 at hop 9",
     ),
     _row(
         "run.cut-short",
@@ -379,6 +416,7 @@ _CANNOT_TELL = [
         "The overall limit ended the probe before anything definite was known.",
         (SUPPORT, "Next test: probe again with a larger --timeout."),
         ref="--timeout",
+        example="RCPT TO:<user@example.com> -> no answer yet when --timeout 60 ended the run",
     ),
     _row(
         "run.interrupted",
@@ -387,6 +425,7 @@ _CANNOT_TELL = [
         "The probe was interrupted before anything definite was known.",
         (SUPPORT, "Next test: probe again and let it finish."),
         ref="SIGINT",
+        example="Ctrl-C 4 s after EHLO mail.example.net",
     ),
     _row(
         "evidence.unexpected",
@@ -395,18 +434,28 @@ _CANNOT_TELL = [
         "The evidence has a shape that no rule knows.",
         (SUPPORT, "Next test: probe again with --save and send the file to the authors of probe-sender."),
         ref="probe/core/rules.py",
+        example="a saved file that was edited: a session ends after EHLO -> 250 and does not say why",
     ),
 ]
 
 _SKIPPED = [
-    _row(f"skipped.{word}", Cause.INCONCLUSIVE, side, means, (SUPPORT, f"Next test: {test}"), ref=ref)
-    for word, side, means, test, ref in (
+    _row(
+        f"skipped.{word}",
+        Cause.INCONCLUSIVE,
+        side,
+        means,
+        (SUPPORT, f"Next test: {test}"),
+        ref=ref,
+        example=example,
+    )
+    for word, side, means, test, ref, example in (
         (
             "not-public",
             Side.THEIRS,
             "This mail host was not talked to: its address is not public.",
             "if this host is inside that network, probe again with --allow-private.",
             "RFC 6890",
+            "A of mx.example.com -> a private address (RFC 1918); mx2.example.com is asked instead",
         ),
         (
             "family",
@@ -414,6 +463,7 @@ _SKIPPED = [
             "This mail host was not talked to: -4, -6 or --source excludes its address.",
             "probe again without -4, -6 and --source.",
             "-4, -6",
+            "AAAA of mx.example.com -> 2001:db8::25, and -4 was given",
         ),
         (
             "definite-answer",
@@ -421,6 +471,7 @@ _SKIPPED = [
             "This mail host was not needed: another one had given a definite answer.",
             "probe again with --all-hosts.",
             "--all-hosts",
+            "mx2.example.com is not called: mx1.example.com has answered RCPT with 250 2.1.5 Ok",
         ),
         (
             "limit",
@@ -428,6 +479,7 @@ _SKIPPED = [
             "This mail host was not talked to: the domain has more of them than are tried.",
             "probe the address literal of that host.",
             "probe/core/route.py",
+            "MX of example.com -> 40 mail hosts; this is the 33rd address",
         ),
         (
             "cut-short",
@@ -435,6 +487,7 @@ _SKIPPED = [
             "This mail host was not talked to: the run ended before its turn.",
             "probe again with a larger --timeout.",
             "--timeout",
+            "mx2.example.com is not called: --timeout 60 was over while mx1.example.com was silent",
         ),
     )
 ]
@@ -449,6 +502,7 @@ _TEMPORARY = [
         _WAIT,
         EXEMPT,
         ref="RFC 5321 3.1, 4.3.2 (421)",
+        example="connection -> 421 4.3.2 Service not available, try again later",
     ),
     _row(
         "helo.deferred",
@@ -458,6 +512,7 @@ _TEMPORARY = [
         _WAIT,
         EXEMPT,
         ref="RFC 5321 4.2.1",
+        example="EHLO mail.example.net and HELO mail.example.net -> 451 4.3.0 Temporary local problem",
     ),
     _row(
         "mail.deferred",
@@ -467,6 +522,7 @@ _TEMPORARY = [
         _WAIT,
         EXEMPT,
         ref="RFC 5321 4.2.1",
+        example="MAIL FROM:<> -> 451 4.3.0 Temporary local problem",
     ),
     _row(
         "rcpt.deferred",
@@ -476,6 +532,7 @@ _TEMPORARY = [
         _WAIT,
         EXEMPT,
         ref="RFC 5321 4.2.1",
+        example="RCPT TO:<user@example.com> -> 451 4.3.0 Temporary local problem",
     ),
     _row(
         "rcpt.greylisted",
@@ -491,6 +548,7 @@ _TEMPORARY = [
             ),
         ),
         ref="RFC 6647 2, RFC 5321 4.2.1",
+        example="RCPT TO:<user@example.com> -> 450 4.2.0 Greylisted, come back in 300 seconds",
     ),
     _row(
         "rcpt.unknown-for-now",
@@ -500,6 +558,7 @@ _TEMPORARY = [
         (SUPPORT, "Probe again in an hour; if it stays so, have the sender check the address {mailbox}."),
         (THEIR_ADMIN, "Answer 550 if the mailbox does not exist; a 4xx makes every sender retry for days."),
         ref="RFC 5321 4.2.1 (4yz is transient)",
+        example="RCPT TO:<user@example.com> -> 450 4.1.1 User unknown",
     ),
 ]
 
@@ -509,6 +568,18 @@ _STAGES = {
     "mail": "the MAIL command",
     "rcpt": "the address",
 }
+_SAID = {
+    "banner": "connection",
+    "helo": "EHLO mail.example.net",
+    "mail": "MAIL FROM:<>",
+    "rcpt": "RCPT TO:<user@example.com>",
+}
+"""What an example answers at each stage."""
+_SAID_BY_US = {
+    "mail": "MAIL FROM:<probe@example.net>",
+    "rcpt": "MAIL FROM:<probe@example.net>, RCPT TO:<user@example.com>",
+}
+"""The same where --mail-from gave a sender that can be refused."""
 
 _FIREWALL = [
     _row(
@@ -526,6 +597,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3",
+        example="SYN to 192.0.2.25 port 25 -> no answer in 10 s, and nothing more is known of the path",
     ),
     _row(
         "connect.port-filtered",
@@ -542,6 +614,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3, listen(2)",
+        example="SYN to 192.0.2.25 port 25 -> no answer from behind hop 6 (203.0.113.6); UDP -> port unreachable from 192.0.2.25 at hop 9",
     ),
     _row(
         "connect.egress-filtered",
@@ -557,6 +630,7 @@ _FIREWALL = [
             "Until then judge no sender by this machine: probe from the mail server itself, or with --source.",
         ),
         ref="RFC 5321 4.5.3.2, RFC 5068 3.1",
+        example="SYN to 192.0.2.25 port 25 -> no answer from behind hop 1; SYN to port 443 -> SYN-ACK; port 25 of another mail host -> no answer",
     ),
     _row(
         "connect.host-silent",
@@ -573,6 +647,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 1122 3.2.2.1, RFC 5321 4.5.3.2",
+        example="SYN to ports 25, 80 and 443, UDP and ping to 192.0.2.25 -> no answer; the last router is hop 7",
     ),
     _row(
         "connect.lossy",
@@ -583,6 +658,7 @@ _FIREWALL = [
         (OUR_ADMIN, "Look for loss on the way (mtr to {ip}), beginning with your own link."),
         EXEMPT,
         ref="RFC 9293 3.8.1, RFC 6298 5",
+        example="SYN to 192.0.2.25 port 25 -> no answer in 10 s; a later SYN to the same port -> SYN-ACK",
     ),
     _row(
         "banner.path-dead",
@@ -595,6 +671,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 9293 3.8.4, RFC 4987 3.7",
+        example="SYN to 192.0.2.25 port 25 -> SYN-ACK in 20 ms; then keepalives for 30 s -> no ACK, and no greeting",
     ),
     _row(
         "reply.path-dead",
@@ -611,6 +688,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 9293 3.8.3, 3.8.4",
+        example="MAIL FROM:<> -> no answer, and no ACK to a keepalive each second for 30 s",
     ),
     _row(
         "reply.pmtu-blackhole",
@@ -627,6 +705,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 2923 2.1, RFC 1191 4, RFC 8201 4",
+        example="EHLO mail.example.net -> no answer in 30 s; again with segments of 536 octets -> 250-mx.example.com",
     ),
     _row(
         "banner.intercepted",
@@ -643,6 +722,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2.1, 4.5.1",
+        example="SYN to 192.0.2.25 port 25 -> SYN-ACK from hop 2 and no greeting in 30 s; UDP -> port unreachable from 192.0.2.25 at hop 9",
     ),
     _row(
         "banner.timeout",
@@ -666,6 +746,7 @@ _FIREWALL = [
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2.1",
+        example="connection -> no greeting in 30 s",
     ),
     *(
         _row(
@@ -686,6 +767,7 @@ _FIREWALL = [
             ),
             EXEMPT,
             ref="RFC 5321 4.5.3.2",
+            example=f"{_SAID[stage]} -> no answer in 30 s",
         )
         for stage, what in _STAGES.items()
         if stage != "banner"
@@ -705,6 +787,7 @@ _UNREACHABLE = [
         (SUPPORT, "Probe again: the next connection shows whether it still does."),
         EXEMPT,
         ref="RFC 1122 4.2.3.9, RFC 5461 2",
+        example="RCPT TO:<user@example.com> -> ICMP communication administratively prohibited from 203.0.113.6",
     ),
     *(
         _row(
@@ -715,14 +798,16 @@ _UNREACHABLE = [
             *steps,
             EXEMPT,
             ref=ref,
+            example=f"SYN to 192.0.2.25 port 25 -> {example}",
         )
-        for word, side, means, steps, ref in (
+        for word, side, means, steps, ref, example in (
             (
                 "refused",
                 Side.THEIRS,
                 "The host answers that nothing listens on the port, or a firewall rejects in its name.",
                 ((THEIR_ADMIN, "Start the mail server on {ip}, or point the MX at the host where it runs."),),
                 "RFC 9293 3.5.2 (RST)",
+                "RST from 192.0.2.25",
             ),
             (
                 "refused-by-middlebox",
@@ -736,6 +821,7 @@ _UNREACHABLE = [
                     (THEIR_ADMIN, "If it is near {ip}, let TCP port {port} in from {local_ip} there."),
                 ),
                 "RFC 9293 3.5.2 (RST), RFC 1812 5.2.7.1",
+                "RST from hop 4; UDP -> port unreachable from 192.0.2.25 at hop 9",
             ),
             (
                 "own-link",
@@ -748,6 +834,7 @@ _UNREACHABLE = [
                     ),
                 ),
                 "RFC 826, RFC 4861 7.3, RFC 1122 2.3.2.2",
+                "not sent: ARP for the gateway 198.51.100.1 has no answer",
             ),
             (
                 "routing-loop",
@@ -755,6 +842,7 @@ _UNREACHABLE = [
                 "Routers on the way send the packets to each other until their hop limit is used up.",
                 ((OUR_ADMIN, "Report the loop to whoever runs {loop}, with the path picture."),),
                 "RFC 1812 5.3.1, RFC 4443 3.3",
+                "time exceeded from 203.0.113.5, 203.0.113.6, 203.0.113.5, 203.0.113.6 at hops 5 to 8",
             ),
             (
                 "host-unreachable",
@@ -762,6 +850,7 @@ _UNREACHABLE = [
                 "A router on the way answers that the host cannot be reached.",
                 ((THEIR_ADMIN, "Bring {ip} back on line, or take it out of the MX records."),),
                 "RFC 792, RFC 1812 5.2.7.1",
+                "ICMP host unreachable (code 1) from 203.0.113.6",
             ),
             (
                 "net-unreachable",
@@ -769,6 +858,7 @@ _UNREACHABLE = [
                 "A router on the way answers that it has no route to the network.",
                 ((OUR_ADMIN, "Ask your provider for the route to {ip}; other networks may reach it."),),
                 "RFC 792, RFC 1812 5.2.7.1",
+                "ICMP net unreachable (code 0) from 203.0.113.6",
             ),
             (
                 "prohibited",
@@ -785,6 +875,7 @@ _UNREACHABLE = [
                     ),
                 ),
                 "RFC 1812 5.2.7.1 (code 13)",
+                "ICMP communication administratively prohibited (code 13) from 203.0.113.6",
             ),
         )
     ),
@@ -799,9 +890,10 @@ _BROKEN = [
         (THEIR_ADMIN, mend),
         EXEMPT,
         ref=ref,
+        example=f"{_SAID[stage]} -> {example}",
     )
     for stage, what in _STAGES.items()
-    for word, means, mend, ref in (
+    for word, means, mend, ref, example in (
         (
             "closed",
             "The mail host closed the connection when {what}.",
@@ -810,24 +902,28 @@ _BROKEN = [
                 " {local_ip}."
             ),
             "RFC 5321 3.8",
+            "the connection is closed, without a 421",
         ),
         (
             "reset",
             "The connection was reset when {what}: by the mail host or by a firewall in its name.",
             "See whether the mail host or a firewall before it resets connections from {local_ip}.",
             "RFC 5321 3.8, RFC 9293 3.5.2",
+            "RST",
         ),
         (
             "malformed",
             "What came when {what} is no SMTP reply: it does not begin with a three-digit code.",
             "Let a mail server answer on this port: a reply is three digits, a space or hyphen, and text.",
             "RFC 5321 4.2",
+            "Welcome, and go ahead",
         ),
         (
             "endless",
             "The reply that came when {what} did not end within 64 KiB.",
             "End each reply with a line whose code is followed by a space.",
             "RFC 5321 4.2.1, 4.5.3.1.5",
+            "64 KiB of lines that begin with a code and a hyphen",
         ),
     )
     if (stage, word) != ("banner", "malformed")  # that one is banner.not-smtp
@@ -846,6 +942,7 @@ _NONCOMPLIANT = [
         ),
         EXEMPT,
         ref="RFC 5321 3.1, 4.2",
+        example="connection -> SSH-2.0-OpenSSH_9.2",
     ),
     *(
         _row(
@@ -856,6 +953,7 @@ _NONCOMPLIANT = [
             (THEIR_ADMIN, "Greet with 220, and answer EHLO or HELO with 250."),
             EXEMPT,
             ref="RFC 5321 4.2.1, 4.3.2",
+            example=f"{_SAID[stage]} -> 354 Go ahead",
         )
         for stage, what in (("banner", "the connection"), ("helo", "our greeting"))
     ),
@@ -877,10 +975,19 @@ _NONCOMPLIANT = [
                 "If the address is signed with BATV or the like, an unsigned callout to it is refused on purpose.",
             ),
             ref="RFC 1123 5.2.9, RFC 5321 4.5.5, 6.1 (2821: 4.1.1.2, 6.1)",
+            example=f"{_SAID[stage]} -> {example}",
         )
-        for stage, means in (
-            ("mail", "The mail host refuses MAIL FROM:<>, the null sender of bounces and callouts."),
-            ("rcpt", "The address is refused to the null sender only; a real sender may write to it."),
+        for stage, means, example in (
+            (
+                "mail",
+                "The mail host refuses MAIL FROM:<>, the null sender of bounces and callouts.",
+                "553 5.7.1 Null sender is not allowed",
+            ),
+            (
+                "rcpt",
+                "The address is refused to the null sender only; a real sender may write to it.",
+                "550 5.7.1 No bounces accepted here",
+            ),
         )
     ),
     _row(
@@ -891,6 +998,7 @@ _NONCOMPLIANT = [
         (THEIR_ADMIN, "Accept mail without STARTTLS on a public mail host, or offer a STARTTLS that works."),
         EXEMPT,
         ref="RFC 3207 4",
+        example="MAIL FROM:<> -> 530 5.7.0 Must issue a STARTTLS command first, and EHLO had not offered it",
     ),
     _row(
         "domain.mx-is-address",
@@ -906,6 +1014,7 @@ _NONCOMPLIANT = [
             "Do not whitelist the relay before this is mended: no bounce can be delivered to {domain}.",
         ),
         ref="RFC 5321 5.1, RFC 1035 3.3.9",
+        example="MX of example.com -> 10 192.0.2.25",
     ),
 ]
 
@@ -917,15 +1026,17 @@ _POLICY = [
         means.replace("{what}", what),
         *steps,
         ref=ref,
+        example=f"{_SAID_BY_US[stage] if word == 'sender-refused' else _SAID[stage]} -> {example}",
     )
     for stage, what in _STAGES.items()
-    for word, ours, means, steps, ref in (
+    for word, ours, means, steps, ref, example in (
         (
             "refused",
             False,
             "The mail host refuses us, whoever the sender is: {what} was refused by policy.",
             (_SAME_PLACE, _ASK_UNBLOCK, EXEMPT),
             "RFC 5321 7.9, 3.1",
+            "550 5.7.1 Rejected by our local policy",
         ),
         (
             "blocklisted",
@@ -940,6 +1051,7 @@ _POLICY = [
                 EXEMPT,
             ),
             "RFC 5321 7.9, RFC 5782 2",
+            "554 5.7.1 Client host [198.51.100.7] blocked using dnsbl.example",
         ),
         (
             "rdns-required",
@@ -954,6 +1066,7 @@ _POLICY = [
                 EXEMPT,
             ),
             "RFC 5321 4.1.4, RFC 1912 2.1",
+            "550 5.7.25 Client host rejected: cannot find your hostname, [198.51.100.7]",
         ),
         (
             "helo-rejected",
@@ -970,6 +1083,7 @@ _POLICY = [
                 EXEMPT,
             ),
             "RFC 5321 4.1.1.1, 4.1.4",
+            "550 5.7.1 Helo command rejected: Host not found",
         ),
         (
             "authentication-required",
@@ -983,6 +1097,7 @@ _POLICY = [
                 EXEMPT,
             ),
             "RFC 4954 6 (530)",
+            "530 5.7.0 Authentication required",
         ),
         (
             "sender-refused",
@@ -999,6 +1114,7 @@ _POLICY = [
                 EXEMPT,
             ),
             "RFC 5321 7.9, RFC 7208 8.4",
+            "550 5.1.8 Sender address rejected: Domain not found",
         ),
     )
     if word != "sender-refused" or stage in {"mail", "rcpt"}  # before MAIL no sender has been named
@@ -1013,6 +1129,7 @@ _RATE = [
         (SUPPORT, "Wait an hour before the next probe, and probe less often."),
         EXEMPT,
         ref="RFC 5321 3.8, 4.2.1",
+        example=f"{_SAID[stage]} -> 450 4.7.1 Too many connections from your address, slow down",
     )
     for stage, what in _STAGES.items()
 ]
@@ -1035,14 +1152,16 @@ _DNS = [
         means,
         *(steps or _DNS_STEPS),
         ref=ref,
+        example=example,
     )
-    for word, side, means, steps, ref in (
+    for word, side, means, steps, ref, example in (
         (
             "servfail",
             Side.DNS,
             "The resolver answers that it failed (SERVFAIL): broken delegation, DNSSEC or name servers.",
             (),
             "RFC 1035 4.1.1, RFC 5321 5.1",
+            "MX of example.com -> SERVFAIL",
         ),
         (
             "refused",
@@ -1050,6 +1169,7 @@ _DNS = [
             "The resolver refuses to answer us.",
             ((OUR_ADMIN, "Use a resolver that serves this host: /etc/resolv.conf, or --dns-server here."),),
             "RFC 1035 4.1.1",
+            "MX of example.com -> REFUSED",
         ),
         (
             "timeout",
@@ -1063,22 +1183,39 @@ _DNS = [
                 *_DNS_STEPS,
             ),
             "RFC 1035 4.2.1, RFC 5321 5.1",
+            "MX of example.com, asked of 203.0.113.53 -> no answer in 10 s",
         ),
-        ("malformed", Side.DNS, "The answers of the DNS cannot be read.", (), "RFC 1035 4.1"),
+        (
+            "malformed",
+            Side.DNS,
+            "The answers of the DNS cannot be read.",
+            (),
+            "RFC 1035 4.1",
+            "MX of example.com -> a message that ends in the middle of a record",
+        ),
         (
             "lame",
             Side.DNS,
             "The name server answers without knowing the domain (lame delegation).",
             (),
             "RFC 1912 2.8",
+            "MX of example.com -> no answer, not authoritative, and a referral to the root",
         ),
-        ("other-rcode", Side.DNS, "The resolver answers with an error code of its own.", (), "RFC 6895 2.3"),
+        (
+            "other-rcode",
+            Side.DNS,
+            "The resolver answers with an error code of its own.",
+            (),
+            "RFC 6895 2.3",
+            "MX of example.com -> NOTIMP",
+        ),
         (
             "cname-loop",
             Side.DNS,
             "The alias of the domain leads in a circle or too far.",
             ((THEIR_ADMIN, "Let the CNAME of {domain} end at a name with MX records."),),
             "RFC 1034 3.6.2, 5.2.2",
+            "MX of example.com -> CNAME www.example.com, whose CNAME is example.com",
         ),
         (
             "unreachable",
@@ -1086,6 +1223,7 @@ _DNS = [
             "No resolver can be reached from this host.",
             ((OUR_ADMIN, "Check the network of this host and the addresses in /etc/resolv.conf."),),
             "RFC 1035 4.2.1",
+            "MX of example.com, asked of 203.0.113.53 -> ENETUNREACH from this host itself",
         ),
         (
             "cut-off",
@@ -1101,6 +1239,7 @@ _DNS = [
                 ),
             ),
             "RFC 2308 3 (a denial carries an SOA record)",
+            "MX of example.com -> NXDOMAIN without an SOA record, and NS of the root -> NXDOMAIN too",
         ),
         (
             "exchanges-failed",
@@ -1108,6 +1247,7 @@ _DNS = [
             "The MX records are known, but the addresses of the mail hosts cannot be looked up.",
             (),
             "RFC 5321 5.1",
+            "MX of example.com -> 10 mx.example.com, and A and AAAA of mx.example.com -> SERVFAIL",
         ),
     )
 ]
@@ -1154,6 +1294,19 @@ CAUSES: dict[Cause, tuple[int, str]] = {
     Cause.DNS_FAILURE: (9, "The DNS gives no usable answer. This never means that the sender is missing."),
 }
 """Exit code and meaning of each cause."""
+
+TYPICAL: dict[Cause, str] = {
+    Cause.SENDER_EXISTS: "rcpt.accepted",
+    Cause.MISSING_SENDER: "rcpt.user-unknown",
+    Cause.INCONCLUSIVE: "rcpt.unattributed",
+    Cause.TEMPORARY: "rcpt.greylisted",
+    Cause.FIREWALL_TIMEOUT: "connect.port-filtered",
+    Cause.UNREACHABLE: "connect.refused",
+    Cause.RFC_NONCOMPLIANT: "mail.null-sender-refused",
+    Cause.POLICY_REFUSAL: "rcpt.blocklisted",
+    Cause.DNS_FAILURE: "dns.servfail",
+}
+"""The reason whose example stands for each cause."""
 
 WORST_FIRST = (3, 9, 5, 6, 7, 8, 4, 1, 0)
 """Order of exit codes when several addresses are probed: the worst one is given."""
