@@ -679,6 +679,9 @@ TABLE: tuple[Row, ...] = (
         mail from
         from you/your/#ip/external/outside/unknown
         connection/connections/sent from
+        unknown/unregistered/bad/invalid connection/connections
+        connection/connections {not}
+        relay access/list/host/hosts/client/network
         reply/return/reverse address/path/domain/lookup
         !check/verify/correct/recheck/checking/verifying your e? mail/email? address/account/domain/server/host/quota
         your e? mail/email? {us}

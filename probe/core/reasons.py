@@ -539,7 +539,7 @@ _TEMPORARY = [
         Cause.TEMPORARY,
         Side.THEIRS,
         "The mail host greylists: it defers the first contact and expects the same client to come back.",
-        (SUPPORT, "Probe again from the same address after the time it names, or after 5 to 15 minutes."),
+        (SUPPORT, "Probe again from the same address after {wait}."),
         (
             OUR_ADMIN,
             (
@@ -966,7 +966,8 @@ _NONCOMPLIANT = [
             (
                 THEIR_ADMIN,
                 (
-                    "Accept MAIL FROM:<> for {mailbox}: bounces and callouts use it, and refusing it does not stop spam."
+                    "Accept MAIL FROM:<> for {mailbox}, as RFC 1123 5.2.9 and RFC 2821/5321 4.5.5 and 6.1 require: bounces"
+                    " and callouts use it, and refusing it does not stop spam."
                 ),
             ),
             EXEMPT,
@@ -974,7 +975,7 @@ _NONCOMPLIANT = [
                 SENDER,
                 "If the address is signed with BATV or the like, an unsigned callout to it is refused on purpose.",
             ),
-            ref="RFC 1123 5.2.9, RFC 5321 4.5.5, 6.1 (2821: 4.1.1.2, 6.1)",
+            ref="RFC 1123 5.2.9, RFC 2821/5321 4.5.5 and 6.1",
             example=f"{_SAID[stage]} -> {example}",
         )
         for stage, means, example in (

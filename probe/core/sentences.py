@@ -10,7 +10,7 @@ from probe.core.network import Nearer, Path
 
 if TYPE_CHECKING:
     from probe.core.facts import Grounds
-    from probe.core.model import Evidence, HostEvidence
+    from probe.core.model import Evidence, HostEvidence, Reading
 
 MAX_QUOTE = 200
 """Characters of a peer's words that a sentence quotes; the whole reply is in the evidence."""
@@ -31,6 +31,7 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
         "port": str(host.port if host else options.port),
         "seconds": seconds_text(grounds.seconds if grounds else 0.0),
         "reply": said or "nothing",
+        "wait": _wait(grounds.reading if grounds else None),
         "errno": (grounds.detail if grounds else None) or said or "no detail",
         "awaited": _AWAITED.get(grounds.stage or Stage.CONNECT, "the answer")
         if grounds
@@ -40,6 +41,15 @@ def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | Non
         "mail_from": options.mail_from,
         **_places(grounds.path if grounds else Path()),
     }
+
+
+def _wait(reading: Reading | None) -> str:
+    """Say after which time to come back: the one that the reply names, else what greylisting commonly takes."""
+    if reading is None or reading.delay is None:
+        return "5 to 15 minutes"
+    minutes, seconds = divmod(reading.delay, 60)
+    named = f"{minutes:.0f} min" if minutes and not seconds else f"{seconds_text(reading.delay)} s"
+    return f"{named}, the time that it names"
 
 
 def _places(path: Path) -> dict[str, str]:

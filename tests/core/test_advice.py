@@ -7,6 +7,7 @@ from collections import defaultdict
 import pytest
 
 from probe.core.advice import next_steps
+from probe.core.classify import judge
 from probe.core.model import MtaOutcome, Who
 from probe.core.reasons import EXEMPT, REASONS
 from tests.support import make
@@ -35,3 +36,12 @@ def test_what_is_on_the_way_is_not_for_their_admin_first() -> None:
     steps = next_steps(REASONS["connect.port-filtered"], FIELDS, make.mta(MtaOutcome.DEFER), on_the_way=True)
     assert steps[0].who is not Who.THEIR_ADMIN
     assert "exempt the relay" in steps[-1].do
+
+
+def test_a_delay_that_is_named_is_repeated() -> None:
+    session = make.session(*make.conversation("450 4.2.0 Greylisted, come back in 300 seconds"))
+    steps = judge(make.evidence(make.host(session))).next_steps
+    assert steps[0].do == "Probe again from the same address after 5 min, the time that it names."
+    session = make.session(*make.conversation("450 4.2.0 Greylisted"))
+    steps = judge(make.evidence(make.host(session))).next_steps
+    assert steps[0].do == "Probe again from the same address after 5 to 15 minutes."

@@ -33,6 +33,10 @@ def about(text: str, stage: Stage = Stage.RCPT) -> About:
 
 
 NOT_ABOUT_THE_MAILBOX = [
+    "550 unknown connection; address not registered",
+    "550 Address not registered in our relay list",
+    "550 mailbox not found for relay access",
+    "550 connection not known; account does not exist",
     "550 unknown-user.example.com[192.0.2.1]: Client host rejected",
     "550 Access denied for unknown-user.example.com",
     "550 <unknown.user.example.com>: rejected",

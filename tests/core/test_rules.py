@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from probe.core.rule import Rule
 
 FIELDS = {
+    "wait",
     "mailbox", "domain", "host", "ip", "port", "seconds", "reply", "errno", "awaited", "local_ip", "helo", "mail_from",
     "after", "before", "so_far", "target", "control", "refuser", "refuser_at", "loop", "canary",
 }  # fmt: skip

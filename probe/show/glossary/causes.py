@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from probe.core.reasons import ReasonRow
 
 GENERAL = {
+    "wait": "the time it names, or after 5 to 15 minutes",
     "mailbox": "the sender's address",
     "domain": "the sender's domain",
     "host": "the mail host",
