@@ -1,7 +1,8 @@
 """How the Exim verifies senders whose behaviour is predicted: its version and the options of its callout.
 
 What a user gives is Exim's own wording, as it stands behind `callout=` in an ACL (spec.txt, "Callout
-verification"), so that it can be copied from a configuration.
+verification"), so that it can be copied from a configuration. What changed from version to version is named
+here once, as a property of `Callout`, with the release that brought it (Exim's ChangeLog and source).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ CALLOUT_SECONDS = 30.0
 """Exim's default for each reply of a callout, and for the connection (acl.c)."""
 CPANEL_SECONDS = 60.0
 """The time that cPanel's configuration gives."""
+LONGEST = 86400
+"""Seconds that a time may have: a day is longer than any mail server waits."""
 
 
 class CalloutError(ValueError):
@@ -30,8 +33,8 @@ class CalloutError(ValueError):
 class Callout(Struct, frozen=True, kw_only=True):
     """`verify = sender/callout=...` of one Exim. Times in seconds.
 
-    `connect` and `maxwait` follow from `seconds` where they are None, as in Exim. `cpanel` says that the cache
-    keeps refusals as cPanel's configuration has it, for one hour each.
+    `connect` and `maxwait` follow from `seconds` where they are None, as in Exim. `fullpostmaster` implies
+    `postmaster`. `cpanel` says that the cache keeps refusals as cPanel's configuration has it, for one hour each.
     """
 
     version: Version = NEWEST
@@ -56,6 +59,11 @@ class Callout(Struct, frozen=True, kw_only=True):
         return 4 * self.seconds if self.maxwait is None else self.maxwait
 
     @property
+    def asks_postmaster(self) -> bool:
+        """Whether the postmaster of the domain is asked for too, by either option."""
+        return self.postmaster or self.fullpostmaster
+
+    @property
     def text(self) -> str:
         """The option as it stands in an ACL."""
         words = [_time_text(self.seconds)]
@@ -72,14 +80,60 @@ class Callout(Struct, frozen=True, kw_only=True):
         """The version as Exim prints it."""
         return f"{self.version[0]}.{self.version[1]:02}"
 
+    # What came with which version.
+
+    @property
+    def says_ehlo(self) -> bool:
+        """EHLO first and HELO to whoever refuses it, since 4.82; before, HELO only."""
+        return self.version >= (4, 82)
+
+    @property
+    def starts_tls(self) -> bool:
+        """STARTTLS where it is offered, since 4.86 (`hosts_verify_avoid_tls` was `*` before)."""
+        return self.version >= (4, 86)
+
+    @property
+    def shares_transport(self) -> bool:
+        """The callout is made by the code of the smtp transport, since 4.89: other texts, pipelining."""
+        return self.version >= (4, 89)
+
+    @property
+    def fast_open(self) -> bool:
+        """TCP Fast Open to every host, since 4.93 (`hosts_try_fastopen` is `*`)."""
+        return self.version >= (4, 93)
+
+    @property
+    def cuts_replies(self) -> bool:
+        """What the relay is told of a remote reply ends before its first unprintable character, since 4.93."""
+        return self.version >= (4, 93)
+
+    @property
+    def logs_connection_errors(self) -> bool:
+        """A line of its own for a connection that this host itself could not make, since 4.98."""
+        return self.version >= (4, 98)
+
 
 _FLAGS = ("defer_ok", "no_cache", "random", "postmaster", "fullpostmaster")
+_UNMODELLED = {
+    "use_sender": "is for recipient callouts only",
+    "use_postmaster": "is for recipient callouts only",
+    "hold": "is for recipient callouts only",
+    "mailfrom": "is for header_sender only",
+    "postmaster_mailfrom": "is not modelled; postmaster, with the null sender, is the nearest",
+}
+"""Options that Exim has and that make no sender callout which is known here, and why."""
 _TIME = re.compile(r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?", re.ASCII)
-_VERSION = re.compile(r"(?:exim )?4\.(\d{2,3})(?:\.\d{1,3})?", re.ASCII | re.IGNORECASE)
+# As a user knows it, as `exim -bV` prints it, and with the suffix of a package or a release candidate.
+_VERSION = re.compile(
+    r"(?:exim )?(?:version )?4\.(\d{2,3})(?:\.\d{1,3})?(?:[-+~_#: ][ -~]{0,60})?", re.ASCII | re.IGNORECASE
+)
 
 
 def parse_version(text: str) -> Version:
-    """Read a version such as 4.96 or 4.94.2; the third number changes nothing that is predicted."""
+    """Read a version such as 4.96 or 4.94.2; the third number changes nothing that is predicted.
+
+    Raises `CalloutError` for what is no version of Exim 4, and for one that is older than `OLDEST`.
+    """
     found = _VERSION.fullmatch(text.strip())
     if found is None:
         raise CalloutError(
@@ -94,11 +148,16 @@ def parse_version(text: str) -> Version:
 
 
 def parse_options(text: str, version: Version = NEWEST) -> Callout:
-    """Read the options of a callout, separated by commas: `60s,defer_ok,maxwait=2m`, or `cpanel` for its own."""
-    given = text.strip().removeprefix("callout=")
+    """Read the options of a callout, separated by commas: `60s,defer_ok,maxwait=2m`, or `cpanel` for its own.
+
+    As in Exim the last of two times counts. Raises `CalloutError` for an option or a time that cannot be read.
+    """
     changes: dict[str, float | bool] = {}
-    for word in (word.strip() for word in given.split(",") if word.strip()):
+    for word in (word.strip() for word in text.strip().removeprefix("callout=").split(",")):
         name, equals, value = word.partition("=")
+        name = name.rstrip()
+        if not word:
+            continue
         if name in {"connect", "maxwait"} and equals:
             changes[name] = _seconds(value, word)
         elif word in _FLAGS:
@@ -107,6 +166,8 @@ def parse_options(text: str, version: Version = NEWEST) -> Callout:
             changes |= {"cpanel": True, "seconds": changes.get("seconds", CPANEL_SECONDS)}
         elif word[:1].isdigit():
             changes["seconds"] = _seconds(word, word)
+        elif name in _UNMODELLED:
+            raise CalloutError(f"{name} {_UNMODELLED[name]}; leave it out of a sender callout")
         else:
             raise CalloutError(
                 f"{word[:40]!r} is no option of a sender callout that is known here; give a time such as 30s,"
@@ -116,10 +177,11 @@ def parse_options(text: str, version: Version = NEWEST) -> Callout:
 
 
 def _seconds(text: str, word: str) -> float:
-    found = _TIME.fullmatch(text.strip() + ("s" if text.strip().isdigit() else ""))
+    bare = text.strip()
+    found = _TIME.fullmatch(bare + ("s" if bare.isascii() and bare.isdigit() else ""))
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
-    if not 0 < total <= 86400:
+    if not 0 < total <= LONGEST:
         raise CalloutError(f"{word[:40]!r} has no time from 1s to 24h; give one such as 30s or 1m30s")
     return float(total)
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from probe.core.facts import Ended, Facts, Got
 from probe.core.model import Skip
 from probe.core.route import Route, RouteState
 
 if TYPE_CHECKING:
     from probe.core.fold import Judged
-
-SLOW = frozenset({Ended.TIMEOUT, Ended.SILENT, Ended.ENDLESS})
-"""Ends that cost a mail server its whole time limit, whatever ours was."""
 
 
 class Way(StrEnum):
@@ -60,8 +56,3 @@ def way_of(route: Route, judged: tuple[Judged, ...]) -> Way:
     if route.state is RouteState.READY or asked(judged):
         return Way.HOSTS
     return Way.UNTOLD if route.state in _UNTOLD else Way.BROKEN
-
-
-def is_untold(facts: Facts) -> bool:
-    """Whether we did not ask what a mail server would have asked."""
-    return facts.got is Got.NOTHING or facts.ended in {Ended.CUT_SHORT, Ended.NO_SMTPUTF8, Ended.NO_STARTTLS}

@@ -1,89 +1,408 @@
 """What Postfix does with mail from this sender now, where it has `reject_unverified_sender` (smtpd_check.c, verify(8)).
 
-It probes with `double-bounce@...` and not with the null sender, tries the next host also after a 5xx greeting,
-and answers 450 by default to what it could not verify and to what was refused alike.
+It sends a probe message from `double-bounce@$myorigin`, not from the null sender, through its own queue, and lets
+the relay wait for the outcome: it looks at once, after 3 s and after 6 s (`address_verify_poll_count`, `_delay`).
+What the probe found by then is its answer, otherwise 450 "Address verification in progress", and the verdict is
+there when the relay comes again. 450 is also the answer to a sender that was refused for good: a site has to set
+`unverified_sender_reject_code` for another one.
+
+The order of hosts is that of Exim, but hosts of equal preference are drawn anew each time; five addresses are
+tried at most (`smtp_mx_address_limit`), and two that took EHLO (`smtp_mx_session_limit`). What one connection
+brings is said by `postfix_client`, what the DNS alone decides by `postfix_dns`.
 """
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from probe.core.facts import Ended, Facts, Got, Grounds, Real
-from probe.core.heard import Way, asked, is_untold, way_of
-from probe.core.model import HostEvidence, MtaOutcome, MtaView, Stage
-from probe.core.sentences import quote
+from msgspec import Struct
+
+from probe.core.heard import asked
+from probe.core.model import (
+    AddressKind,
+    AskedHost,
+    CacheRecord,
+    Covers,
+    DnsOutcome,
+    MtaOutcome,
+    MtaView,
+    Skip,
+    Stage,
+)
+from probe.core.postfix_client import CONNECT_SECONDS, REPLY_SECONDS, Result, Talk, named, printable, talk
+from probe.core.postfix_dns import without_host
+from probe.core.route import ExchangeKind, RouteState
+from probe.core.sentences import seconds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from probe.core.fold import Judged
-    from probe.core.model import Evidence
+    from probe.core.model import Address, Evidence, HostEvidence
     from probe.core.route import Route
 
 VERSION = "3.7"
 """The version whose behaviour was checked against the running program."""
+SETTINGS = "reject_unverified_sender"
 
-_TOLD = frozenset({Ended.ACCEPTED, Ended.NOT_VERIFIED, Ended.REFUSED, Ended.DEFERRED, Ended.ODD_CODE})
+POLLS = (3.0, 6.0)
+"""Seconds after which smtpd looks whether the probe has ended (`address_verify_poll_delay` 3s, `_count` 3)."""
+IN_PROGRESS = "Address verification in progress"
+ADDRESS_LIMIT = 5
+"""`smtp_mx_address_limit`."""
+SESSION_LIMIT = 2
+"""`smtp_mx_session_limit`."""
+REASON_LIMIT = 250
+"""Octets of the reason that the relay is told."""
+REPLY_LIMIT = 510
+"""Octets of the whole reply (RFC 5321 4.5.3.1.5)."""
+TAKEN_SECONDS = 7.0 * 86400
+"""`address_verify_positive_refresh_time`."""
+REFUSED_SECONDS = 3.0 * 3600
+"""`address_verify_negative_refresh_time`."""
+RESOLVER_SECONDS = 10.0
+"""What a name server that does not answer costs: two tries of five seconds each (resolv.conf(5))."""
+LOST_SECONDS = 1000.0
+"""After this a probe that has not ended counts as lost (verify.c, PROBE_TTL)."""
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What Postfix's own probe finds, once it has ended; text as latin-1, like all of a peer.
+
+    `seconds` is how long it takes, infinite where a host never stops sending. `log` are the lines of its SMTP
+    client, `<pid>`, `<id>` and `<n>` standing for what no evidence knows.
+    """
+
+    result: Result
+    why: str
+    seconds: float
+    log: tuple[str, ...]
+    asked: tuple[AskedHost, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def predict(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> MtaView | None:
-    """Predict Postfix; None when what was seen does not tell (cut short, nothing tried)."""
-    told = way_of(way, judged)
-    if told is Way.UNTOLD:
+    """Predict Postfix's answer to the first mail from this sender; None when what was seen does not tell.
+
+    `seconds` of the cache is the time until Postfix asks again. It does not forget by then: a sender that was
+    taken stays so for 31 days, whatever a probe finds meanwhile, and one that was refused for 3 days, or until a
+    probe is answered otherwise.
+    """
+    found = probe(evidence, way, judged)
+    if found is None:
         return None
-    if told is Way.NO_HOSTS:
-        why: str | MtaOutcome | None = "Host or domain name not found"
-    elif told is Way.BROKEN:
-        why = "Name service error: Host not found, try again"
-    else:
-        why = _walk(asked(judged))
-    if why is None:
-        return None
-    if why is MtaOutcome.ACCEPT:
-        return MtaView(MtaOutcome.ACCEPT, None, VERSION, "reject_unverified_sender")
-    return MtaView(MtaOutcome.DEFER, _reply(evidence, why), VERSION, "reject_unverified_sender")
+    address = evidence.address
+    in_time = next((poll for poll in POLLS if found.seconds <= poll), None)
+    reply = later = answer(address, found)
+    if in_time is None:
+        reply = answer(address, None)
+    log = found.log
+    if reply is not None:
+        told = rejected(address, reply)
+        log = (told, *log) if in_time is None else (*log, told)
+    return MtaView(
+        outcome=MtaOutcome.ACCEPT if reply is None else MtaOutcome.DEFER,
+        reply=None if reply is None else _text(reply),
+        version=VERSION,
+        settings=SETTINGS,
+        reply_lines=() if reply is None else (_text(reply),),
+        log=tuple(_text(line) for line in log),
+        asked=found.asked,
+        cache=_remembered(address, found),
+        clear=_CLEAR.format(_text(_key(address)).replace("'", "'\\''")),
+        seconds=in_time or POLLS[-1],
+        notes=(*(() if in_time else (_late(found, later),)), *_harder(address, found), *found.notes),
+    )
 
 
-def _walk(judged: tuple[Judged, ...]) -> str | MtaOutcome | None:
-    """Give why it defers, ACCEPT, or None where that is not told."""
-    last = "Address verification in progress"
-    for item in judged:
-        facts = item.facts
-        if is_untold(facts):
+def answer(address: Address, found: Probe | None) -> str | None:
+    """Give the reply that the relay gets after this probe, or before it has ended; None where it is accepted.
+
+    It is latin-1, as a peer's words are in it.
+    """
+    if found is not None and found.result is Result.TAKEN:
+        return None
+    why = IN_PROGRESS if found is None or found.seconds == float("inf") else found.why
+    subject = f"{_subject(address)} unverified address: {why[:REASON_LIMIT]}"
+    return _reply(f"450 4.1.7 {subject}")
+
+
+def rejected(address: Address, reply: str) -> str:
+    """Give the line that smtpd(8) logs of such a reply."""
+    return _PREFIX["smtpd"] + _REJECT.format(reply=reply, sender=_external(address))
+
+
+# --- the probe -------------------------------------------------------------------------------------
+
+
+def probe(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe | None:
+    """Say what its probe finds; None when what was seen does not tell (cut short, nothing tried)."""
+    address = evidence.address
+    if ":" in address.mailbox:
+        # It writes `_` for `:` in the key of its cache (verify.c), and then sends the probe to that.
+        if address.kind is not AddressKind.LITERAL:
             return None
-        accepted = facts.got is Got.RCPT and facts.ended in {Ended.ACCEPTED, Ended.NOT_VERIFIED}
-        if accepted or facts.real is Real.ACCEPTED:  # its probe sender is not the null sender
-            return MtaOutcome.ACCEPT
-        last = _reason(item.host, facts, item.grounds)
-        if facts.ended is Ended.REFUSED and facts.got in {Got.MAIL, Got.RCPT}:
-            break
-    return last
+        return _ended(address, Result.HARD, "5.1.3", "bad address syntax", notes=(_LITERAL,), by="error")
+    if way.state is not RouteState.READY or way.null_mx_beside_others:
+        nowhere = without_host(evidence, way)
+        if nowhere is None:
+            return None
+        spent = sum(
+            RESOLVER_SECONDS if look.outcome is DnsOutcome.TIMEOUT else look.ended - look.asked
+            for look in evidence.dns
+        )
+        lines = tuple(f"{_PREFIX['smtp']}warning: {warning}" for warning in nowhere.warnings)
+        result = Result.SOFT if nowhere.dsn[0] == "4" else Result.HARD
+        return _ended(address, result, nowhere.dsn, nowhere.why, before=lines, seconds=spent)
+    return _walk(evidence, way, judged)
 
 
-def _reason(host: HostEvidence, facts: Facts, grounds: Grounds) -> str:
-    where = f"{host.name}[{host.ip}]"
-    if facts.got is Got.CONNECT:
-        return f"connect to {where}:{host.port}: {_STRERROR.get(facts.ended, 'Connection refused')}"
-    if facts.ended in _TOLD and grounds.reply is not None:
-        words = quote(" ".join(grounds.reply.lines))
-        if facts.got is Got.BANNER:
-            return f"host {where} refused to talk to me: {words}"
-        command = {Stage.MAIL: "MAIL FROM", Stage.RCPT: "RCPT TO"}.get(grounds.stage or Stage.EXTRA, "EHLO")
-        return f"host {where} said: {words} (in reply to {command} command)"
-    if facts.ended is Ended.TIMEOUT:
-        return f"conversation with {where} timed out"
-    return f"lost connection with {where}"
+def _walk(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe | None:
+    """Ask host after host, as smtp_connect.c does."""
+    hosts = _at_most_five(asked(judged))
+    literal = min(
+        (exchange.preference for exchange in way.exchanges if exchange.kind is ExchangeKind.LITERAL),
+        default=None,
+    )
+    talks: list[tuple[HostEvidence, Talk]] = []
+    lines: list[str] = []
+    greeted = 0
+    for number, item in enumerate(hosts, 1):
+        host = item.host
+        if literal is not None and literal <= (host.preference or 0):
+            return None  # it connects to the address in the MX record, and we did not
+        said = talk(item, evidence)
+        if said is None:
+            return None
+        talks.append((host, said))
+        greeted += said.greeted
+        if not said.connected:
+            lines.append(f"{_PREFIX['smtp']}{said.why}")
+            continue
+        if said.result is Result.SOFT and number < len(hosts) and greeted < SESSION_LIMIT:
+            lines.append(f"{_PREFIX['smtp']}<id>: {said.why}")
+            continue
+        relay = f"{named(host)}:{host.port}"
+        return _told(evidence, judged, talks, tuple(lines), relay)
+    if not talks or literal is not None:
+        return None
+    return _told(evidence, judged, talks, tuple(lines), "none")
 
 
-_STRERROR = {
-    Ended.TIMEOUT: "Connection timed out",
-    Ended.SILENT: "Connection timed out",
-    Ended.PORT_CLOSED: "Connection refused",
-    Ended.HOST_UNREACHABLE: "No route to host",
-    Ended.NET_UNREACHABLE: "Network is unreachable",
-    Ended.NO_ROUTE: "Network is unreachable",
-    Ended.PROHIBITED: "Permission denied",
-    Ended.RESET: "Connection reset by peer",
+def _at_most_five(hosts: tuple[Judged, ...]) -> tuple[Judged, ...]:
+    """Keep five addresses, and of neither family so many that the other has none (smtp_balance_inet_protocols)."""
+    versions = [4 if ":" not in item.host.ip else 6 for item in hosts]
+    four, six = versions.count(4), versions.count(6)
+    if not four or not six or four + six <= ADDRESS_LIMIT:
+        return hosts[:ADDRESS_LIMIT]
+    half = ADDRESS_LIMIT // 2
+    if six <= half:
+        room = {6: six, 4: ADDRESS_LIMIT - six}
+    elif four <= half:
+        room = {4: four, 6: ADDRESS_LIMIT - four}
+    else:
+        room = {4: (ADDRESS_LIMIT + (versions[0] == 4)) // 2}
+        room[6] = ADDRESS_LIMIT - room[4]
+    kept = []
+    for item, version in zip(hosts, versions, strict=True):
+        if room[version]:
+            room[version] -= 1
+            kept.append(item)
+    return tuple(kept)
+
+
+def _told(
+    evidence: Evidence,
+    judged: tuple[Judged, ...],
+    talks: list[tuple[HostEvidence, Talk]],
+    before: tuple[str, ...],
+    relay: str,
+) -> Probe:
+    last = talks[-1][1]
+    return _ended(
+        evidence.address,
+        last.result,
+        last.dsn,
+        last.why,
+        before=before,
+        relay=relay,
+        seconds=sum(said.seconds for _, said in talks),
+        hosts=tuple(
+            AskedHost(
+                host.name,
+                host.ip,
+                MtaOutcome.ACCEPT if said.result is Result.TAKEN else MtaOutcome.DEFER,
+                _text(said.why) or _ENDLESS,
+            )
+            for host, said in talks
+        ),
+        notes=tuple(_notes(evidence, judged, talks)),
+    )
+
+
+def _ended(
+    address: Address,
+    result: Result,
+    dsn: str,
+    why: str,
+    *,
+    before: tuple[str, ...] = (),
+    relay: str = "none",
+    seconds: float = 0.0,
+    hosts: tuple[AskedHost, ...] = (),
+    notes: tuple[str, ...] = (),
+    by: str = "smtp",
+) -> Probe:
+    status = "deliverable" if result is Result.TAKEN else "undeliverable"
+    line = (
+        f"{_PREFIX[by]}<id>: to=<{_external(address).replace(':', '_')}>, relay={relay}, delay=<n>, delays=<n>,"
+        f" dsn={dsn}, status={status} ({why})"
+    )
+    log = before if seconds == float("inf") else (*before, line)
+    return Probe(result=result, why=why, seconds=seconds, log=log, asked=hosts, notes=notes)
+
+
+# --- notes -----------------------------------------------------------------------------------------
+
+_LITERAL = (
+    "Postfix cannot verify an IPv6 address literal: it replaces the colons for its cache and then probes an address"
+    " that is none."
+)
+_ENDLESS = "sends without end"
+
+
+def _notes(
+    evidence: Evidence, judged: tuple[Judged, ...], talks: list[tuple[HostEvidence, Talk]]
+) -> Iterable[str]:
+    """Say where our probe saw what Postfix would not, or the other way round."""
+    for host, said in talks:
+        where = f"{host.name} [{host.ip}]"
+        if said.real:
+            yield (
+                f"{where} refused the null sender, with which Postfix does not ask: what it said to a sender of"
+                " ours stands for its answer to Postfix's."
+            )
+        if said.silent is not None:
+            options, early = evidence.options, said.silent is Stage.CONNECT
+            ours = options.connect_timeout if early else options.reply_timeout
+            theirs = CONNECT_SECONDS if early else REPLY_SECONDS
+            yield (
+                f"We waited {seconds_text(ours)} s for {where} {_AWAITED[said.silent]}; Postfix waits"
+                f" {seconds_text(theirs)} s."
+            )
+        if said.unrouted:
+            yield f"This host has no route to {where}; a mail server that has one is answered otherwise."
+        if said.secure:
+            yield (
+                f"{where} was asked over TLS, as Postfix does with smtp_tls_security_level = may (Debian's setting);"
+                " its own default is to go without."
+            )
+    for item in judged:
+        if item.host.skipped in _LEFT_OUT:
+            yield f"{item.host.name} [{item.host.ip}] was not asked by us; Postfix would try it."
+    if _drawn(judged):
+        yield (
+            "Hosts of equal preference do not answer alike, and Postfix draws their order each time, so another try"
+            " may end otherwise."
+        )
+
+
+_LEFT_OUT = frozenset({Skip.NOT_PUBLIC, Skip.FAMILY})
+_AWAITED = {
+    Stage.CONNECT: "to take the connection",
+    Stage.BANNER: "to greet",
+    Stage.EHLO: "to answer EHLO",
+    Stage.HELO: "to answer HELO",
+    Stage.MAIL: "to answer MAIL",
+    Stage.RCPT: "to answer RCPT",
 }
 
 
-def _reply(evidence: Evidence, why: str) -> str:
-    return f"450 4.1.7 <{evidence.address.mailbox}>: Sender address rejected: unverified address: {why}"
+def _drawn(judged: tuple[Judged, ...]) -> bool:
+    """Whether two hosts of one preference ended otherwise."""
+    ends: dict[int | None, set[tuple[object, object]]] = {}
+    for item in asked(judged):
+        if item.tried:
+            ends.setdefault(item.host.preference, set()).add((item.facts.got, item.facts.ended))
+    return any(len(kinds) > 1 for kinds in ends.values())
+
+
+def _late(found: Probe, later: str | None) -> str:
+    if found.seconds == float("inf"):
+        return (
+            f"The probe does not end, because a host sends without end; after {LOST_SECONDS:.0f} s Postfix sends"
+            " another, and the relay is told the same each time."
+        )
+    then = "accepted" if later is None else f"told {_text(later)}"
+    return (
+        f"The probe takes about {seconds_text(found.seconds)} s, and the relay waits for {POLLS[-1]:.0f} s of it; when"
+        f" it comes again afterwards, it is {then}."
+    )
+
+
+def _harder(address: Address, found: Probe) -> Iterable[str]:
+    if found.result is Result.HARD:
+        said = _reply(f"550 5.1.7 {_subject(address)} undeliverable address: {found.why}")
+        yield f"Where unverified_sender_reject_code is 550, the relay is told: {_text(said)}"
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+_PREFIX = {name: f"postfix/{name}[<pid>]: " for name in ("smtp", "smtpd", "error")}
+_REJECT = (
+    "NOQUEUE: reject: RCPT from <relay>: {reply}; from=<{sender}> to=<recipient> proto=ESMTP helo=<name>"
+)
+_CLEAR = "postfix reload && postmap -fd '{}' btree:/var/lib/postfix/verify_cache"
+"""verify(8) holds a lock on its file for as long as it runs, and `-f` keeps `postmap` from folding upper case."""
+_ATOM = re.compile(r"[^\x00- \x7f()<>@,;:\\\".\[\]]+(?:\.[^\x00- \x7f()<>@,;:\\\".\[\]]+)*")
+
+
+def _reply(text: str) -> str:
+    return printable(text[:REPLY_LIMIT], " ")
+
+
+def _subject(address: Address) -> str:
+    return f"<{_internal(address)}>: Sender address rejected:"
+
+
+def _internal(address: Address) -> str:
+    """Give the address without quotes, as Postfix keeps it, in octets."""
+    local, _, domain = address.mailbox.encode().decode("latin-1").rpartition("@")
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return f"{local}@{domain}"
+
+
+def _external(address: Address) -> str:
+    """Give the address as Postfix logs it, quoted where it has to be."""
+    local, _, domain = _internal(address).rpartition("@")
+    if _ATOM.fullmatch(local) is None:
+        local = '"' + re.sub(r'([\\"])', r"\\\1", local) + '"'
+    return f"{local}@{domain}"
+
+
+def _key(address: Address) -> str:
+    return _internal(address).replace(":", "_")
+
+
+def _remembered(address: Address, found: Probe) -> tuple[CacheRecord, ...]:
+    if found.seconds == float("inf"):
+        return ()
+    taken = found.result is Result.TAKEN
+    return (
+        CacheRecord(
+            Covers.ADDRESS,
+            _text(_key(address)),
+            "deliverable" if taken else "undeliverable",
+            TAKEN_SECONDS if taken else REFUSED_SECONDS,
+        ),
+    )
+
+
+def _text(octets: str) -> str:
+    """Read octets as UTF-8 where they are that."""
+    with suppress(UnicodeError):
+        return octets.encode("latin-1").decode()
+    return octets

@@ -78,7 +78,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     if report.mta is not None:
         effects = servers.full(report.mta) if verbose else [("Effect now", [servers.brief(report.mta)])]
         for label, lines in effects:
-            page.section(label, lines)
+            page.section(label, lines, hang=_INDENT if verbose else "")
     broken = [_broken(violation) for violation in report.violations]
     page.section("Violations", broken if verbose else wording.brief_violations(report))
     page.section("Notes", [*report.notes, *path.remarks(report, verbose=verbose)])
@@ -124,11 +124,14 @@ class _Page:
             self._put(f"that is {visible(form)}")
         self._put(safe(report.summary, width=_SENTENCE))
 
-    def section(self, label: str, sentences: Iterable[str]) -> None:
-        """Put sentences beside a label, each from a line of its own; nothing when there is none."""
+    def section(self, label: str, sentences: Iterable[str], *, hang: str = "") -> None:
+        """Put sentences beside a label, each from a line of its own; nothing when there is none.
+
+        `hang` sets the continuation of a line in, where it has to be told from a line of its own.
+        """
         beside = f"{_INDENT}{self._paint(f'{label:<{_LABEL}}', _DIM)}"
         for sentence in sentences:
-            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), _MARGIN, _MARGIN)
+            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), _MARGIN, _MARGIN + hang)
             self.lines += [beside + first[len(_MARGIN) :], *rest]
             beside = _MARGIN
 
