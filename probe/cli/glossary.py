@@ -53,7 +53,7 @@ def meanings(word: str) -> list[Entry]:
         from probe.show.glossary import causes
 
         return [causes.cause(Cause(word)), *_reading(word)]
-    from probe.core.requirements import REQUIREMENTS
+    from probe.core.rfc.requirements import REQUIREMENTS
     from probe.show.glossary import requirements, rules
 
     asked = REQUIREMENTS.get(word)
@@ -68,7 +68,7 @@ def meanings(word: str) -> list[Entry]:
 
 def words() -> Iterator[str]:
     """List every word; one that means several things is given several times."""
-    from probe.core.requirements import REQUIREMENTS
+    from probe.core.rfc.requirements import REQUIREMENTS
     from probe.show.glossary import phrases, rules
 
     yield from Cause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.core import advice, mta, picture, violations
+from probe.core import advice, mta, picture
 from probe.core.callout import Callout
 from probe.core.facts import Codes, Ended, Got, Step, catch_all
 from probe.core.fold import Judged, Verdict, fold, judge_host, stopped
@@ -27,6 +27,7 @@ from probe.core.model import (
 from probe.core.network import REPEATED_AFTER, Nearer
 from probe.core.network_rules import NETWORK_RULES
 from probe.core.reasons import ABOUT_SAYS, REASONS, ReasonRow
+from probe.core.rfc import violations
 from probe.core.route import Route, route
 from probe.core.rules import RULES_VERSION
 from probe.core.sentences import MAX_QUOTE, fill, quote, refuser_text, seconds_text, values

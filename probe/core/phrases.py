@@ -30,8 +30,8 @@ from functools import cache
 from typing import NamedTuple
 
 from probe.core.model import About, Basis, Oddity, Reading, Reply, Stage
-from probe.core.phrase import Phrase, parse
 from probe.core.phrasebook import BASIC, DNSBL_LABELS, ENHANCED, TABLE
+from probe.core.phrasebook.phrase import Phrase, parse
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
 from probe.core.wait import named_wait
 from probe.core.words import Vocabulary, cut, decode

@@ -14,7 +14,7 @@ from probe.cli import main
 from probe.cli.glossary import LISTS, meanings, words
 from probe.core.model import About, Cause
 from probe.core.reasons import REASONS
-from probe.core.requirements import REQUIREMENTS
+from probe.core.rfc.requirements import REQUIREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

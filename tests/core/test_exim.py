@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from probe.core.callout import NEWEST, OLDEST, Callout, Version
 from probe.core.classify import judge
-from probe.core.exim_reply import BUFFER, after_helo, offers, printing
-from probe.core.exim_words import RANDOM
+from probe.core.exim.reply import BUFFER, after_helo, offers, printing
+from probe.core.exim.words import RANDOM
 from probe.core.model import (
     AddressKind,
     ConnectOutcome,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from probe.core import phrases
 from probe.core.model import About, Basis, Reading, Reply, Stage
-from probe.core.phrase import CLASSES, Row, parse
 from probe.core.phrasebook import BASIC, ENHANCED, TABLE
+from probe.core.phrasebook.phrase import CLASSES, Row, parse
 from probe.core.phrases import ABOUT_MAILBOX, AT_RCPT, read
 from probe.core.words import cut
 

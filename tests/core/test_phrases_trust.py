@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from probe.core import phrases, wait, words
 from probe.core.model import About, Reply, Stage
-from probe.core.phrase import Phrase
+from probe.core.phrasebook.phrase import Phrase
 from probe.core.phrases import ABOUT_MAILBOX, read
 
 if TYPE_CHECKING:

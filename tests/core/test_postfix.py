@@ -13,7 +13,7 @@ from probe.core import postfix
 from probe.core.address import parse
 from probe.core.classify import judge
 from probe.core.model import ConnectOutcome, Covers, MtaOutcome, MtaView
-from probe.core.postfix_client import Result, printable
+from probe.core.postfix.client import Result, printable
 from tests.support import postfix as real
 from tests.support import postfix_cases
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from probe.core.model import Level
-from probe.core.requirements import REQUIREMENTS, Requirement
+from probe.core.rfc.requirements import REQUIREMENTS, Requirement
 from tests.support import cases
 
 ROWS = list(REQUIREMENTS.values())

@@ -20,7 +20,7 @@ from probe.core.model import (
     Tls,
     Violation,
 )
-from probe.core.requirements import REQUIREMENTS
+from probe.core.rfc.requirements import REQUIREMENTS
 from tests.support import arbitrary, make
 
 RCPT_TO = f"RCPT TO:<{make.SENDER}>"

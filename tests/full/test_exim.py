@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.core.exim_cache import SPOOL
+from probe.core.exim.cache import SPOOL
 from probe.core.model import Covers, MtaOutcome
 from tests.support import cases, exim
 from tests.support.exim_scenarios import (

@@ -18,7 +18,7 @@ from probe.core.model import About, Cause, Side, Stage
 from probe.core.network import Columns
 from probe.core.phrasebook import TABLE
 from probe.core.reasons import CAUSES, REASONS, TYPICAL
-from probe.core.requirements import REQUIREMENTS, Requirement
+from probe.core.rfc.requirements import REQUIREMENTS, Requirement
 from probe.core.rule import Rule
 from probe.core.rules import HOST_RULES, decide
 from probe.show.glossary import case, causes, columns, entry, readings, requirements, rules

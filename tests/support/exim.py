@@ -25,8 +25,8 @@ from probe.codec import decode_evidence
 from probe.core.address import parse
 from probe.core.callout import parse_options
 from probe.core.classify import judge
-from probe.core.exim_cache import REJECTS_NULL
-from probe.core.exim_words import RANDOM, TLS_WORDS
+from probe.core.exim.cache import REJECTS_NULL
+from probe.core.exim.words import RANDOM, TLS_WORDS
 from probe.lab.world import LabThread
 from tests.support import cases
 from tests.support.netns import Namespace, NamespaceLab, need, tool

@@ -6,8 +6,8 @@ import re
 
 from probe.core import phrases
 from probe.core.model import About, Basis, Reading, Reply, Stage
-from probe.core.phrase import CLASSES, Row
 from probe.core.phrasebook import BASIC, ENHANCED, TABLE
+from probe.core.phrasebook.phrase import CLASSES, Row
 from probe.core.reasons import ABOUT_SAYS
 from probe.show.glossary.entry import Entry, Item, Kind, Section
 

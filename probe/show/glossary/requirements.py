@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probe.core.model import Severity
-from probe.core.requirements import REQUIREMENTS
+from probe.core.rfc.requirements import REQUIREMENTS
 from probe.show.glossary.entry import Entry, Group, Kind, Listing
 from probe.show.wording import SEVERITIES
 
 if TYPE_CHECKING:
-    from probe.core.requirements import Requirement
+    from probe.core.rfc.requirements import Requirement
 
 _COSTS = {
     Severity.DEFEATS: "defeats verification: it can make the cause rfc-noncompliant",

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from probe.core.exim_cache import REJECTS_NULL
-from probe.core.exim_reply import Fate, after_helo, offers, printing
-from probe.core.exim_talk import Talk
-from probe.core.exim_words import RANDOM, TLS_WORDS, Blame
+from probe.core.exim.cache import REJECTS_NULL
+from probe.core.exim.reply import Fate, after_helo, offers, printing
+from probe.core.exim.talk import Talk
+from probe.core.exim.words import RANDOM, TLS_WORDS, Blame
 from probe.core.model import MtaOutcome, Stage
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from probe.core.exim_reply import Heard
+    from probe.core.exim.reply import Heard
 
 
 class TransportTalk(Talk):

@@ -9,9 +9,9 @@ rows and the language of their phrases.
 
 from __future__ import annotations
 
-from probe.core import other_tongues, provider_keys
 from probe.core.model import About, Basis, Stage
-from probe.core.phrase import Row
+from probe.core.phrasebook import other_tongues, provider_keys
+from probe.core.phrasebook.phrase import Row
 
 TABLE: tuple[Row, ...] = (
     # --- What decides before everything else: an answer that is no verdict ------------------------

@@ -4,7 +4,7 @@ It walks the hosts in order. The first 5xx at any stage ends it as a failure, al
 accept; a 4xx, a time-out or a broken connection moves on; a 2xx to RCPT accepts. It starts no further host
 once `maxwait`, four times the callout time, has passed, so four dead hosts of 30 s end it.
 
-One host is followed in `exim_host`; what is said of it stands in `exim_words`, what is kept in `exim_cache`.
+One host is followed in `host`; what is said of it stands in `words`, what is kept in `cache`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from probe.core import exim_cache
-from probe.core.exim_host import meet
-from probe.core.exim_met import Learnt, Left, Met, place
-from probe.core.exim_reply import printing
-from probe.core.exim_words import INCOMPLETE, Told, deferred, explain, refused
+from probe.core.exim import cache as exim_cache
+from probe.core.exim.host import meet
+from probe.core.exim.met import Learnt, Left, Met, place
+from probe.core.exim.reply import printing
+from probe.core.exim.words import INCOMPLETE, Told, deferred, explain, refused
 from probe.core.heard import Way, asked, way_of
 from probe.core.model import AddressKind, AskedHost, DnsOutcome, HostEvidence, MtaOutcome, MtaView
 from probe.core.route import RouteState

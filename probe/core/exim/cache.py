@@ -12,7 +12,7 @@ from probe.core.model import CacheRecord, Covers
 
 if TYPE_CHECKING:
     from probe.core.callout import Callout
-    from probe.core.exim_met import Learnt
+    from probe.core.exim.met import Learnt
     from probe.core.model import Address
 
 POSITIVE = 86400.0

@@ -10,7 +10,7 @@ said of our domain. A word for the sender, our address or a list makes a text do
 from __future__ import annotations
 
 from probe.core.model import About
-from probe.core.phrase import Row
+from probe.core.phrasebook.phrase import Row
 
 # What a phrase may call a mailbox or its owner, by language. Where a word also stands for a host or a person
 # who sends, it is left out.

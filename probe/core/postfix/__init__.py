@@ -31,8 +31,8 @@ from probe.core.model import (
     Skip,
     Stage,
 )
-from probe.core.postfix_client import CONNECT_SECONDS, REPLY_SECONDS, Result, Talk, named, printable, talk
-from probe.core.postfix_dns import without_host
+from probe.core.postfix.client import CONNECT_SECONDS, REPLY_SECONDS, Result, Talk, named, printable, talk
+from probe.core.postfix.dns import without_host
 from probe.core.route import ExchangeKind, RouteState
 from probe.core.sentences import seconds_text
 

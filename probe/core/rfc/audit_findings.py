@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from probe.core.model import About, Basis, Exchange, Reply, Stage
 from probe.core.reply import enhanced_code, text_of
-from probe.core.talk import closed, last, positive, refused, said
+from probe.core.rfc.talk import closed, last, positive, refused, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from probe.core.talk import Finding, Talk
+    from probe.core.rfc.talk import Finding, Talk
 
 _HUNG_UP: dict[Stage, str] = {
     Stage.HELO: "helo",

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from probe.core import audit_findings, callout_findings
 from probe.core.facts import Got, Real
 from probe.core.model import (
     About,
@@ -29,9 +28,10 @@ from probe.core.model import (
     Violation,
 )
 from probe.core.reply import codes_of
-from probe.core.requirements import REQUIREMENTS
+from probe.core.rfc import audit_findings, callout_findings
+from probe.core.rfc.requirements import REQUIREMENTS
+from probe.core.rfc.talk import Finding, Talk, first, last, positive, said, words
 from probe.core.route import ExchangeKind, Route
-from probe.core.talk import Finding, Talk, first, last, positive, said, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

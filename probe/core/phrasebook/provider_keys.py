@@ -12,7 +12,7 @@ A key is a word that its owner gives one meaning, such as the `?p=NoSuchUser` of
 from __future__ import annotations
 
 from probe.core.model import About, Basis, Stage
-from probe.core.phrase import Row
+from probe.core.phrasebook.phrase import Row
 
 
 def _key(name: str, about: About, phrases: str, example: str, source: str, *, at: Stage = Stage.RCPT) -> Row:

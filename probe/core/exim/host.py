@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.exim_classic import ClassicTalk
-from probe.core.exim_transport import TransportTalk
+from probe.core.exim.classic import ClassicTalk
+from probe.core.exim.transport import TransportTalk
 
 if TYPE_CHECKING:
     from probe.core.callout import Callout
-    from probe.core.exim_met import Left, Met
+    from probe.core.exim.met import Left, Met
     from probe.core.model import Evidence, HostEvidence
 
 

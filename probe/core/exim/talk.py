@@ -1,7 +1,7 @@
 """Exim's conversation with one mail host, followed along the replies that ours had: up to MAIL.
 
 Our conversation asks what a callout asks, in the same order. Each reply is taken for the command that Exim would
-have sent, read as Exim reads it (`exim_reply`), and the conversation stops where Exim stops, or where it would go
+have sent, read as Exim reads it (`reply`), and the conversation stops where Exim stops, or where it would go
 on to something that we did not ask: then nothing is told. What comes of MAIL and RCPT, and all the words, differ
 between two generations of Exim: `exim_transport` and `exim_classic`.
 """
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from probe.core.exim_met import Ended, Learnt, Left, Met, place
-from probe.core.exim_reply import UNTOLD, Fate, Heard, Replies, hear, offers
-from probe.core.exim_words import Blame
+from probe.core.exim.met import Ended, Learnt, Left, Met, place
+from probe.core.exim.reply import UNTOLD, Fate, Heard, Replies, hear, offers
+from probe.core.exim.words import Blame
 from probe.core.facts import SILENT_AFTER
 from probe.core.model import (
     AddressForm,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from probe.core.exim_words import Blame
+    from probe.core.exim.words import Blame
     from probe.core.model import HostEvidence, MtaOutcome
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from probe.core import phrases
 from probe.core.model import About, Basis, Exchange, ExchangeOutcome, Reply, Stage
 from probe.core.reply import enhanced_code, keywords, text_of, texts_of
-from probe.core.talk import argument, closed, first, is_host_name, last, positive, refused, said, words
+from probe.core.rfc.talk import argument, closed, first, is_host_name, last, positive, refused, said, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from probe.core.talk import Finding, Talk
+    from probe.core.rfc.talk import Finding, Talk
 
 NOT_KNOWN = frozenset({500, 502})
 """Codes that say so of a command, whatever its argument (RFC 5321 4.2.2)."""

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.exim_cache import REJECTS_NULL
-from probe.core.exim_reply import Fate, printing
-from probe.core.exim_talk import Talk
-from probe.core.exim_words import RANDOM, Blame
+from probe.core.exim.cache import REJECTS_NULL
+from probe.core.exim.reply import Fate, printing
+from probe.core.exim.talk import Talk
+from probe.core.exim.words import RANDOM, Blame
 from probe.core.model import MtaOutcome, Stage
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from probe.core.exim_reply import Heard
+    from probe.core.exim.reply import Heard
 
 
 class ClassicTalk(Talk):
