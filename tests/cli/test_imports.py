@@ -54,7 +54,16 @@ def test_help_loads_next_to_nothing(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["explain"], ["explain", "temporary"], ["explain", "rcpt.greylisted"], ["schema"]]
+    "command",
+    [
+        ["explain"],
+        ["explain", "temporary"],
+        ["explain", "rcpt.greylisted"],
+        ["explain", "policy-block"],
+        ["explain", "rcpt-greylisted"],
+        ["explain", "audit"],
+        ["schema"],
+    ],
 )
 def test_what_needs_no_network_loads_none(command: list[str]) -> None:
     assert not loaded(*command) & {*NETWORK, "tabulate"}
