@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # RFC 5322 3.3 without comments and obsolete forms: `Sun, 22 Nov 2026 13:27:52 +0000`.
@@ -13,6 +14,16 @@ _MAIL = re.compile(
 # RFC 3339 in UTC, as `Evidence.began` has it.
 _STAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?(?:Z|\+00:00)", re.ASCII
+)
+
+# What mail servers write into their logs: Exim, rsyslog's RFC 3339, and syslog of old without a year or a zone.
+_DATED = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})([.,][0-9]{1,9})?"
+    r" ?(?:(Z)|([+-])([0-9]{2}):?([0-9]{2}))?",
+    re.ASCII,
+)
+_UNDATED = re.compile(
+    r"([A-Z][a-z]{2}) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?", re.ASCII
 )
 
 
@@ -38,6 +49,34 @@ def read_stamp(text: str) -> float | None:
     year, month, day, hour, minute, second = (int(found[group]) for group in range(1, 7))
     at = _seconds(year, month, day, hour, minute, second)
     return None if at is None else at + float(found[7] or 0)
+
+
+@lru_cache(maxsize=1024)
+def read_log_stamp(text: str, year: int | None = None) -> float | None:
+    """Read the stamp of a log line; seconds since 1970, or None when it is none.
+
+    A stamp without a zone is read as UTC. One without a year (syslog) needs `year`. Lines of one second share
+    their stamp, so the last ones are remembered.
+    """
+    found = _DATED.fullmatch(text)
+    if found is not None:
+        date = (int(found[group]) for group in range(1, 7))
+        at = _seconds(*date)
+        hours, minutes = int(found[10] or 0), int(found[11] or 0)
+        if at is None or minutes > 59:
+            return None
+        offset = (hours * 60 + minutes) * 60
+        return at + _fraction(found[7]) + (offset if found[9] == "-" else -offset)
+    found = _UNDATED.fullmatch(text)
+    if found is None or year is None or found[1].lower() not in _MONTHS:
+        return None
+    day, hour, minute, second = (int(found[group]) for group in range(2, 6))
+    at = _seconds(year, _MONTHS.index(found[1].lower()) + 1, day, hour, minute, second)
+    return None if at is None else at + _fraction(found[6])
+
+
+def _fraction(text: str | None) -> float:
+    return float("0." + text[1:]) if text else 0.0
 
 
 def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:

@@ -55,6 +55,8 @@ class LogFault(StrEnum):
     CLOSED = "closed"
     MALFORMED = "malformed"
     TLS = "tls"
+    SMTPUTF8 = "smtputf8"
+    """The address is not ASCII, and the host does not offer SMTPUTF8."""
     NULL = "null"
     """`NULL`: a 4xx, a time-out or an unreadable reply; Exim kept none of it."""
     SAID = "said"
@@ -72,6 +74,8 @@ class LogFault(StrEnum):
     """`host lookup did not complete`."""
     SELF = "self"
     """The MX record points back at the verifying server."""
+    HEADER = "header"
+    """An address of a header line was verified; the line names neither it nor what went wrong."""
     IN_PROGRESS = "in-progress"
     """Postfix: the probe had not come back."""
     UNKNOWN = "unknown"
@@ -84,7 +88,13 @@ class LogEvent(Struct, frozen=True, kw_only=True):
     zone; None where it cannot be read). `outcome` is what the mail server made of it: `defer` or `reject`; None
     for lines that tell no outcome. `relay_name` is the verified name of the client, `helo` what it called itself.
     `host` and `host_ip` are the mail host that was called, `stage` what the callout waited for, `said` the
-    peer's reply as the log quotes it (lines joined with a line feed). `message` is the id of a message that was taken.
+    peer's reply as the log quotes it (lines joined with a line feed). `message` is the id of a message that was
+    taken, or refused after its data, or of Postfix's probe. `text` is what the line says of it, in its own words.
+
+    A `verify` line of Exim names no recipient, its `rejected` partner does; Postfix says both in one `verify` line.
+    `sender` is the address that was verified, for `probe` lines also where it was a recipient's: Postfix verifies
+    both alike. `recipients` are those that a `received` line names. `connection` is Exim's id of the connection,
+    `server` the host that the syslog line comes from. `cut` says that the record goes on where the line ends.
     """
 
     program: LogProgram
@@ -106,6 +116,10 @@ class LogEvent(Struct, frozen=True, kw_only=True):
     said: str | None = None
     message: str | None = None
     text: str = ""
+    recipients: tuple[str, ...] = ()
+    connection: str | None = None
+    server: str | None = None
+    cut: bool = False
 
 
 class LogVerdict(Struct, frozen=True, kw_only=True):

@@ -428,6 +428,16 @@ _CANNOT_TELL = [
         example="Ctrl-C 4 s after EHLO mail.example.net",
     ),
     _row(
+        "log.untold",
+        Cause.INCONCLUSIVE,
+        Side.UNKNOWN,
+        "The log tells that the verification failed, and not why: several mail hosts were asked, an earlier result was"
+        " reused, or it had not come to an end.",
+        (SUPPORT, "Next test: probe-sender {mailbox}, which asks each mail host and shows what it says."),
+        ref="Exim verify.c (do_callout), Postfix verify(8)",
+        example="sender verify defer for <user@example.com>: Could not complete sender verify callout",
+    ),
+    _row(
         "evidence.unexpected",
         Cause.INCONCLUSIVE,
         Side.UNKNOWN,

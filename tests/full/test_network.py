@@ -173,7 +173,7 @@ def test_firewalled_first_host_does_not_hold_up_the_second(road: Road) -> None:
 def test_all_hosts_waits_for_the_evidence_of_the_first(road: Road) -> None:
     report = _silent_target(road, "--all-hosts", domain="two.example").report
     assert (report["cause"], report["reason"]) == ("sender-exists", "rcpt.accepted")
-    assert report["timing"]["total"] < 4
+    assert report["timing"]["total"] < 8  # about 3.5 on a quiet machine, and far from --connect-timeout
     assert report["hosts"][0]["reason"] == "connect.port-filtered"
     assert (report["hosts"][0]["network"]["reached"], report["hosts"][0]["network"]["distance"]) == (3, 4)
 

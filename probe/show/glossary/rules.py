@@ -9,6 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.fold import fold, judge_host
+from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram
+from probe.core.logverdict import judge_event
 from probe.core.reasons import CAUSES, REASONS
 from probe.core.route import Route, RouteState
 from probe.core.rules import HOST_RULES
@@ -109,12 +111,21 @@ def _by_domain() -> dict[str, _Shown]:
             "Every mail host that was asked takes no mail for the domain, and not every one could be asked",
         ),
     ]
-    return {
-        verdict.rule: _Shown(
-            verdict.rule, verdict.reason, verdict.confidence, verdict.says, (("No host decides", when),)
-        )
+    shown = [
+        _Shown(verdict.rule, verdict.reason, verdict.confidence, verdict.says, (("No host decides", when),))
         for verdict, when in found
-    }
+    ]
+    return {each.id: each for each in (*shown, _of_a_log())}
+
+
+def _of_a_log() -> _Shown:
+    """Conclude from a line that tells nothing more than that it failed."""
+    event = LogEvent(
+        program=LogProgram.EXIM, kind=LogKind.VERIFY, fault=LogFault.SEVERAL, sender="user@example.com"
+    )
+    verdict = judge_event(event)
+    when = (("A line of a log says", "that the verification failed, and not why"),)
+    return _Shown(verdict.rule, verdict.reason, verdict.confidence, verdict.says, when)
 
 
 def _partly_asked() -> Verdict:
