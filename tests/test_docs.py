@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.cli.options import diagnosis, explanation
+from probe.cli.parsers import diagnosis, explanation
 from probe.codec import schema
 from probe.core.reasons import CAUSES
 from probe.show.glossary import causes, readings, requirements, rules

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 
-COMMANDS = ("demo", "doctor", "explain", "schema")
+COMMANDS = ("audit", "demo", "doctor", "explain", "log", "preflight", "schema")
 EXIT_USAGE = 2
 EXIT_BUG = 3
 """Nothing can be told, and the fault is ours: the exit code of `inconclusive`."""
@@ -103,6 +103,18 @@ def _dispatch(argv: list[str]) -> int:
         from probe.cli.doctor import doctor
 
         return doctor(argv[1:])
+    if first == "preflight":
+        from probe.cli.preflight import preflight
+
+        return preflight(argv[1:])
+    if first == "audit":
+        from probe.cli.audit import audit
+
+        return audit(argv[1:])
+    if first == "log":
+        from probe.cli.log import log
+
+        return log(argv[1:])
     if first and first[0] not in "-<\"'" and "@" not in first:
         raise UsageError(_unknown(first))
     from probe.cli.diagnose import diagnose

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from probe.cli import UsageError, say
-from probe.cli.options import color_option, plain
+from probe.cli.options import color_option
 from probe.cli.output import wants_color
+from probe.cli.parsers import plain
 from probe.core.address import parse
 from probe.core.classify import judge
 from probe.lab.stories import STORIES

@@ -15,7 +15,9 @@ from probe.cli import (
     interrupt_gently,
     report_bug,
 )
-from probe.cli.options import callout_of, check_view, diagnosis
+from probe.cli.options import check_view
+from probe.cli.parsers import diagnosis
+from probe.cli.probing import callout_of
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int
     import asyncio
     import gc
 
-    settings = _settings(args)
+    settings = settings_of(args)
     callout = callout_of(args)
     saver = _saver(args.save)
     addresses = _addresses(args.addresses, settings)
@@ -151,7 +153,8 @@ def _address(text: str, helo: str | None) -> Address:
     return address
 
 
-def _settings(args: Namespace) -> Settings:
+def settings_of(args: Namespace) -> Settings:
+    """Make the settings of a run from its options, or refuse in one line what cannot work."""
     from probe.core.address import AddressError, parse
     from probe.core.model import TlsMode
     from probe.settings import DNS_TIMEOUT, DNS_TRIES, DNS_TRY_TIMEOUT, Settings
@@ -248,7 +251,7 @@ class _Run:
         self.interrupted = False
         self.codes: list[int] = []
         self._args = args
-        self._settings = settings
+        self.settings_of = settings
         self._callout = callout
         self._saver = saver
         self._started = started
@@ -260,7 +263,7 @@ class _Run:
 
         from probe.run.engine import Engine
 
-        async with aclosing(Engine(self._settings)) as engine:
+        async with aclosing(Engine(self.settings_of)) as engine:
             await self._probe(engine, addresses)
 
     async def _probe(self, engine: Engine, addresses: list[Address]) -> None:

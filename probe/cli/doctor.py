@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from probe.cli.diagnose import families_of, usable
-from probe.cli.options import doctor as options
 from probe.cli.output import Printer, wants_color, width
+from probe.cli.parsers import doctor as options
 from probe.codec import pretty
 from probe.core.health import judge
 from probe.run.doctor import observe

@@ -7,7 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from probe.cli import UsageError, say
-from probe.cli.options import callout_of, check_view, explanation, plain
+from probe.cli.options import check_view
+from probe.cli.parsers import explanation, plain
+from probe.cli.probing import callout_of
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from probe.core.exemption.relay import Preflight
+from probe.core.log.report import Group
 from probe.core.model import MtaOutcome, Scope, Severity, Side, Stage, Who
+from probe.core.reasons import REASONS
 from probe.core.scope import read_ip, scope
+from probe.core.sentences import fill
 from probe.show import servers, wording
+from probe.show.glossary.causes import GENERAL
 from probe.show.letters import Reader
 from probe.show.letters.en import TEXTS
 from probe.show.printable import safe
@@ -40,7 +45,8 @@ class Matter(Struct, frozen=True, kw_only=True):
 
     `effect` is the worst that mail servers do with the sender now, None where it is not known; `dialogue` what
     was said, `rules` the requirements that were broken, `steps` who has to do what, `effects` what Exim and
-    Postfix do.
+    Postfix do. `more` are further facts for a colleague, each under a label of the texts; `of_log`
+    says that nothing was tested, and a log is all there is.
     """
 
     mailbox: str
@@ -59,6 +65,8 @@ class Matter(Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     steps: tuple[tuple[Who, str], ...] = ()
     effects: tuple[str, ...] = ()
+    more: tuple[tuple[str, str], ...] = ()
+    of_log: bool = False
 
 
 def matter(report: Report) -> Matter:
@@ -91,6 +99,58 @@ def matter(report: Report) -> Matter:
         steps=tuple((step.who, step.do) for step in report.next_steps),
         effects=(servers.brief(report.mta),) if report.mta else (),
     )
+
+
+def of_preflight(preflight: Preflight) -> Matter:
+    """Take the facts of a preflight: those of its diagnosis, the relay, and the narrowest exemption."""
+    ways = [f"{way.file}: {way.line}" for way in preflight.exemptions[:1]]
+    more = [
+        ("relay", preflight.relay_ip),
+        ("advice", f"{preflight.advice}: {' '.join(preflight.because[:1])}"),
+    ]
+    return structs.replace(matter(preflight.report), more=(*more, *(("exemption", way) for way in ways)))
+
+
+def of_group(group: Group) -> Matter:
+    """Take the facts of senders that a log shows to fail; with a probe of today those count, beside the log's."""
+    relay = f"{group.relay_ip or ''} {group.relay_name or ''}".strip()
+    more = (
+        *((("relay", relay),) if relay else ()),
+        ("log", f"{group.said} ({wording.count(group.count, 'try', 'tries')}, {_span(group)})"),
+        ("fate", group.fate.says),
+    )
+    if group.report is not None:
+        return structs.replace(matter(group.report), more=more)
+    row = REASONS[group.reason]
+    mailbox, domain = group.sender or group.domain or "", group.domain or ""
+    fields = {
+        **GENERAL,
+        "mailbox": mailbox,
+        "domain": domain,
+        "host": group.called_host or GENERAL["host"],
+        "ip": group.called_ip or GENERAL["ip"],
+    }
+    return Matter(
+        mailbox=mailbox,
+        domain=domain,
+        cause=f"{group.cause}, {group.reason} ({group.confidence})",
+        side=row.side,
+        summary=group.says,
+        when=_span(group),
+        host=group.called_host or domain,
+        ip=group.called_ip or "",
+        port="25",
+        our_ip="",
+        helo="",
+        effect=group.outcome,
+        steps=tuple((who, fill(what, fields)) for who, what in row.steps),
+        more=more,
+        of_log=True,
+    )
+
+
+def _span(group: Group) -> str:
+    return group.first if group.first == group.last else f"{group.first} to {group.last}"
 
 
 _WORSE = (MtaOutcome.ACCEPT, MtaOutcome.DEFER, MtaOutcome.REJECT)
@@ -206,16 +266,25 @@ def redacted(facts: Matter) -> Matter:
         rules=tuple(map(redact, facts.rules)),
         steps=tuple((who, redact(what)) for who, what in facts.steps),
         effects=tuple(map(redact, facts.effects)),
+        more=tuple((label, redact(text)) for label, text in facts.more),
     )
 
 
 # --- layout --------------------------------------------------------------------------------------------
 
 
-def render(report: Report, reader: Reader, *, redact: bool = False) -> str:
-    """Write the letter about a report. `redact` takes local parts and internal hosts out of it."""
-    facts = matter(report)
-    return write(redacted(facts) if redact else facts, report.cause, reader)
+def render(about: Report | Preflight | Group, reader: Reader, *, redact: bool = False) -> str:
+    """Write the letter about a report, a preflight or senders in a log.
+
+    `redact` takes local parts and internal hosts out of it.
+    """
+    if isinstance(about, Preflight):
+        facts, cause = of_preflight(about), about.report.cause
+    elif isinstance(about, Group):
+        facts, cause = of_group(about), about.cause if about.report is None else about.report.cause
+    else:
+        facts, cause = matter(about), about.cause
+    return write(redacted(facts) if redact else facts, cause, reader)
 
 
 def write(facts: Matter, cause: Cause, reader: Reader, texts: Texts = TEXTS) -> str:
@@ -225,7 +294,7 @@ def write(facts: Matter, cause: Cause, reader: Reader, texts: Texts = TEXTS) -> 
     lines = _wrapped(f"{labels['subject']}: {texts.subject[reader].format_map(fields)}")
     parts = [
         _wrapped(texts.greeting[reader].format_map(fields)),
-        _wrapped(texts.opening[reader].format_map(fields)),
+        _wrapped((texts.opening_log if facts.of_log else texts.opening)[reader].format_map(fields)),
     ]
     if facts.side is Side.OURS:
         meaning = _wrapped(texts.ours[reader])
@@ -267,6 +336,7 @@ def _table(facts: Matter, reader: Reader, labels: dict[str, str]) -> list[str]:
         ("they", [they]),
         ("cause", [facts.summary if reader is Reader.CUSTOMER else f"{facts.cause}: {facts.summary}"]),
         ("servers", list(facts.effects) if reader is Reader.SUPPORT else []),
+        *((label, [text]) for label, text in facts.more if reader is Reader.SUPPORT),
     ]
     lines = []
     for label, texts in rows:

@@ -11,7 +11,7 @@ import pytest
 
 from probe.cli import doctor as command
 from probe.cli import main
-from probe.cli.options import doctor as options
+from probe.cli.parsers import doctor as options
 from probe.core.checks import CHECKS, Result
 from probe.lab.world import Lab, LabThread
 from tests.cli.program import run

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.cli import UsageError, main
-from probe.cli.options import Parser, diagnosis, doctor, explanation, plain
+from probe.cli.parsers import diagnosis, doctor, explanation, plain
 from probe.cli.saving import Saver
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from probe.cli.options import Parser
 
 ADDRESS = "user@example.com"
 
@@ -28,7 +30,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["Explain"], ["did you mean probe-sender explain?"]),
     (["help"], ["did you mean probe-sender --help?"]),
     (["version"], ["did you mean probe-sender --version?"]),
-    (["nothing-like-it"], ["the commands are demo, doctor, explain, schema"]),
+    (["nothing-like-it"], ["the commands are audit, demo, doctor, explain, log, preflight, schema"]),
     (["-v", "explain", ADDRESS, "--dns-server=x"], ["--dns-server"]),
     (["<>"], ["null sender", "needs no verification"]),
     ([""], ["null sender"]),

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from probe.core import fold
 from probe.core.classify import judge
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram, LogVerdict
-from probe.core.logsentences import AFTERWARDS
-from probe.core.logverdict import AMBIGUOUS, ONE_HOST, judge_event
-from probe.core.maillog import parse
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram, LogVerdict
+from probe.core.log.line import parse
+from probe.core.log.sentences import AFTERWARDS
+from probe.core.log.verdict import AMBIGUOUS, ONE_HOST, judge_event
 from probe.core.model import About, Cause, Confidence, Evidence, MtaOutcome, Stage
 from probe.core.reasons import REASONS
 from tests.support.arbitrary import HOSTILE

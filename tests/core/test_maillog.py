@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.core.date import read_log_stamp
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram
-from probe.core.logprefix import join_records
-from probe.core.maillog import LINE_LIMIT, MARKS, TRAFFIC_MARKS, mentions, parse
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
+from probe.core.log.line import LINE_LIMIT, MARKS, TRAFFIC_MARKS, mentions, parse
+from probe.core.log.prefix import join_records
 from probe.core.model import MtaOutcome, Stage
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"

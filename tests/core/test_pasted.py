@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.core.logevent import LogEvent, LogFault, LogKind
-from probe.core.maillog import parse
-from probe.core.pasted import mend
+from probe.core.log.event import LogEvent, LogFault, LogKind
+from probe.core.log.line import parse
+from probe.core.log.pasted import mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from probe.core.model import Cause, MtaOutcome, Report, Severity, Side, Stage, Who
+from probe.core.exemption.relay import Advice, Exemption, Preflight
+from probe.core.log.event import LogProgram
+from probe.core.log.report import Fate, Group
+from probe.core.model import Cause, Confidence, MtaOutcome, Report, Severity, Side, Stage, Who
 from probe.core.reasons import REASONS, TYPICAL
 from probe.show import letter
 from probe.show.letter import WIDTH, Matter, Redaction
@@ -158,3 +161,85 @@ def test_every_text_names_only_fields_that_exist() -> None:
     for reader in Reader:
         for cause in Cause:
             assert letter.write(facts, cause, reader)
+
+
+# --- senders in a log, and a preflight ---
+
+
+def group(report: Report | None = None) -> Group:
+    """Make the group of the story: one try through a relay, and a called host that did not answer."""
+    return Group(
+        sender=SENDER,
+        domain="customer.example.com",
+        relay_ip="192.0.2.59",
+        relay_name="relay1.example.com",
+        helo="qsv-spam1.example.com",
+        called_host="customer.example.com",
+        called_ip="203.0.113.15",
+        outcome=MtaOutcome.DEFER,
+        cause=Cause.FIREWALL_TIMEOUT,
+        reason="connect.timeout",
+        confidence=Confidence.PROBABLE,
+        count=3,
+        messages=1,
+        first="2008-11-17 15:02:27",
+        last="2008-11-17 16:02:27",
+        recipients=("raam@example.net",),
+        fate=Fate(
+            delayed=0, lost=0, unknown=1, minutes=None, says="not known: the log ends with the last try"
+        ),
+        said="could not connect to customer.example.com [203.0.113.15]: Connection timed out",
+        report=report,
+        program=LogProgram.EXIM,
+        rule="connect-timeout",
+        says="The mail server could not connect to customer.example.com [203.0.113.15]: timed out.",
+        proves="It neither took nor refused the connection.",
+        leaves_open=None,
+        senders=(),
+        more_senders=0,
+        more_recipients=0,
+        cached=0,
+        incomplete=0,
+        now=None,
+    )
+
+
+@pytest.mark.parametrize("reader", Reader)
+def test_a_letter_from_a_log_says_that_it_is_one(reader: Reader) -> None:
+    said = letter.render(group(), reader).replace("\n", " ")
+    assert "log" in said
+    assert "by hand" not in said
+    assert "2008-11-17 15:02:27 to 2008-11-17 16:02:27" in " ".join(said.split())
+
+
+def test_a_colleague_is_told_the_relay_and_what_became_of_the_mail() -> None:
+    said = " ".join(letter.render(group(), Reader.SUPPORT).split())
+    assert "Relay 192.0.2.59 relay1.example.com" in said
+    assert "3 tries" in said
+    assert "not known: the log ends with the last try" in said
+
+
+def test_a_probe_of_today_counts_for_more_than_the_log() -> None:
+    said = letter.render(group(report(Cause.MISSING_SENDER)), Reader.POSTMASTER)
+    assert "by hand" in said.replace("\n", " ")
+    assert "missing-sender" in said
+
+
+def test_a_preflight_is_told_with_its_narrowest_exemption() -> None:
+    way = Exemption("Exim", "/etc/exim4/exempt", "", "192.0.2.59", "", "", "", "2027-02-20")
+    about = Preflight(
+        1,
+        Advice.JUSTIFIED,
+        "192.0.2.59",
+        SENDER,
+        ("It may be exempted.",),
+        (),
+        (way,),
+        (),
+        "x",
+        report(Cause.FIREWALL_TIMEOUT),
+    )
+    said = " ".join(letter.render(about, Reader.SUPPORT).split())
+    assert "justified: It may be exempted." in said
+    assert "/etc/exim4/exempt: 192.0.2.59" in said
+    assert "exempt: 192" not in letter.render(about, Reader.POSTMASTER)

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.fold import fold, judge_host
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram
-from probe.core.logverdict import judge_event
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
+from probe.core.log.verdict import judge_event
 from probe.core.reasons import CAUSES, REASONS
 from probe.core.route import Route, RouteState
 from probe.core.rules import HOST_RULES

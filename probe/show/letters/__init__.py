@@ -22,15 +22,16 @@ class Reader(StrEnum):
 class Texts(Struct, frozen=True):
     """Everything that a letter says, in one language. Braces name the fields of `letter.Matter`.
 
-    `meaning` is the paragraph that explains a cause to a reader, `asking` what he is asked to do about it;
-    `ours` stands for both where the fault is ours. `trouble` tells a postmaster what it costs him, with the word of
-    `effect` for what mail servers that verify senders do with the mail. `labels` name the rows of the facts and the
-    titles of the parts.
+    `opening` says that we have tested it, `opening_log` that a log says so. `meaning` is the paragraph that explains
+    a cause to a reader, `asking` what he is asked to do about it; `ours` stands for both where the fault is ours.
+    `trouble` tells a postmaster what it costs him, with the word of `effect` for what mail servers that verify senders
+    do with the mail. `labels` name the rows of the facts and the titles of the parts.
     """
 
     subject: dict[Reader, str]
     greeting: dict[Reader, str]
     opening: dict[Reader, str]
+    opening_log: dict[Reader, str]
     trouble: str
     ours: dict[Reader, str]
     meaning: dict[Reader, dict[Cause, str]]

@@ -33,6 +33,22 @@ TEXTS = Texts(
             " is what we saw."
         ),
     },
+    opening_log={
+        Reader.SUPPORT: (
+            "This is what the log of our mail server says about the sender verification of {mailbox}. In one"
+            " sentence: {summary}"
+        ),
+        Reader.CUSTOMER: (
+            "Thank you for telling us about the mail from {mailbox}. Before our mail server takes a message, it"
+            " asks the mail server of the sender whether the sender's address exists, because most forged mail"
+            " fails that test. This is what came of it, by our log."
+        ),
+        Reader.POSTMASTER: (
+            "our mail server verifies the sender of a message before it takes it: it connects to a mail host of"
+            " the sender's domain, says MAIL FROM:<> and RCPT TO:<sender>, and QUIT. It never sends a message that"
+            " way. This is what its log shows for {mailbox}."
+        ),
+    },
     trouble="As long as it fails, mail from this address is {effect} by us and by others who verify senders.",
     ours={
         Reader.SUPPORT: "The fault is on our side: our server, its network or its settings.",
@@ -252,6 +268,11 @@ TEXTS = Texts(
         "rules": "The rule",
         "testing": "How to test it",
         "servers": "Effect",
+        "relay": "Relay",
+        "log": "Our log",
+        "fate": "The mail",
+        "advice": "Preflight",
+        "exemption": "Exemption",
         "subject": "Subject",
         "helo": "HELO",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from probe.core.logevent import LogEvent, LogFault, LogKind
+from probe.core.log.event import LogEvent, LogFault, LogKind
 from probe.core.model import Cause, Stage
 from probe.core.sentences import quote
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram
-from probe.core.logwords import INCOMPLETE, Why, error_of, exim_why
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
+from probe.core.log.words import INCOMPLETE, Why, error_of, exim_why
 from probe.core.model import MtaOutcome, Stage
 
 if TYPE_CHECKING:
-    from probe.core.logprefix import Prefix
+    from probe.core.log.prefix import Prefix
 
 # H=relay1.example.com (helo) [192.0.2.1]:36752: a name in parentheses is what the client said of itself.
 _CLIENT = (

@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from probe.core.logevent import LogFault
-from probe.core.logprefix import MESSAGE, STAMP, SYSLOG_STAMP, join_records
-from probe.core.maillog import LINE_LIMIT, parse
+from probe.core.log.event import LogFault
+from probe.core.log.line import LINE_LIMIT, parse
+from probe.core.log.prefix import MESSAGE, STAMP, SYSLOG_STAMP, join_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

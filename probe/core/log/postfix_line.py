@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram
-from probe.core.logwords import Why, postfix_why, taken
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
+from probe.core.log.words import Why, postfix_why, taken
 from probe.core.model import MtaOutcome, Stage
 
 if TYPE_CHECKING:
-    from probe.core.logprefix import Prefix
+    from probe.core.log.prefix import Prefix
 
 _CLIENT = r"(\S{1,255}?)\[([^\]\s]{0,60})\](?::([0-9]{1,5}))?"
 _QUEUE = r"(NOQUEUE|[0-9A-Za-z]{4,32})"

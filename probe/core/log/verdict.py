@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from probe.core.facts import Ended, Facts, Got, Grip, Sender
 from probe.core.fold import judge_host
-from probe.core.logevent import LogEvent, LogFault, LogKind, LogProgram, LogVerdict
-from probe.core.logsentences import AFTERWARDS, of_one_host, sentences, tls_was_tried
+from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram, LogVerdict
+from probe.core.log.sentences import AFTERWARDS, of_one_host, sentences, tls_was_tried
 from probe.core.model import (
     EVIDENCE_SCHEMA,
     About,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probe.core.date import read_log_stamp
-from probe.core.eximlog import read_exim
-from probe.core.logprefix import read_prefix
-from probe.core.postfixlog import read_postfix
+from probe.core.log.exim_line import read_exim
+from probe.core.log.postfix_line import read_postfix
+from probe.core.log.prefix import read_prefix
 
 if TYPE_CHECKING:
-    from probe.core.logevent import LogEvent
+    from probe.core.log.event import LogEvent
 
 LINE_LIMIT = 65536
 """Characters of a line that are read. Exim's records end at 8 KiB, syslog's at 64 KiB (RFC 5425 4.3.1 asks for 8)."""

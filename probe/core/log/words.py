@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from probe.core.logevent import LogFault
+from probe.core.log.event import LogFault
 from probe.core.model import Stage
 
 

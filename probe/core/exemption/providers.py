@@ -1,0 +1,132 @@
+"""Whose outbound hosts send for everybody: names of relays, and the provider behind them. A table.
+
+A relay whose confirmed name (forward-confirmed reverse DNS) is one of these, or lies below it, sends for all
+customers of the provider. Freemail, mailing services, filters in front of others' servers, and hosting companies
+with shared outbound gateways. A provider that is not listed is not thereby its sender's own: SPF and the
+organisation of its name are looked at as well.
+"""
+
+from __future__ import annotations
+
+PROVIDERS = {
+    # mailboxes for companies and for everybody
+    "outlook.com": "Microsoft 365 and Outlook.com",
+    "hotmail.com": "Outlook.com",
+    "google.com": "Google (Gmail and Workspace)",
+    "googlemail.com": "Google (Gmail and Workspace)",
+    "yahoo.com": "Yahoo",
+    "yahoodns.net": "Yahoo",
+    "aol.com": "AOL",
+    "apple.com": "Apple iCloud",
+    "icloud.com": "Apple iCloud",
+    "me.com": "Apple iCloud",
+    "zoho.com": "Zoho",
+    "zoho.eu": "Zoho",
+    "zohomail.com": "Zoho",
+    "yandex.net": "Yandex",
+    "yandex.ru": "Yandex",
+    "mail.ru": "Mail.ru",
+    "qq.com": "Tencent QQ",
+    "163.com": "NetEase",
+    "126.com": "NetEase",
+    "protonmail.ch": "Proton",
+    "messagingengine.com": "Fastmail",
+    "gmx.net": "GMX",
+    "gmx.com": "GMX",
+    "web.de": "WEB.DE",
+    "mail.com": "mail.com",
+    "t-online.de": "Deutsche Telekom",
+    "orange.fr": "Orange",
+    "free.fr": "Free",
+    "laposte.net": "La Poste",
+    "libero.it": "Libero",
+    "comcast.net": "Comcast",
+    "cox.net": "Cox",
+    "charter.net": "Charter",
+    "att.net": "AT&T",
+    "emailsrvr.com": "Rackspace Email",
+    "mailbox.org": "mailbox.org",
+    "titan.email": "Titan",
+    "privateemail.com": "Namecheap Private Email",
+    # mailing and delivery services
+    "amazonses.com": "Amazon SES",
+    "sendgrid.net": "Twilio SendGrid",
+    "mailgun.net": "Mailgun",
+    "mailgun.org": "Mailgun",
+    "mailgun.info": "Mailgun",
+    "mandrillapp.com": "Mailchimp Transactional",
+    "mcsv.net": "Mailchimp",
+    "mcdlv.net": "Mailchimp",
+    "rsgsv.net": "Mailchimp",
+    "mtasv.net": "Postmark",
+    "sparkpostmail.com": "SparkPost",
+    "mailjet.com": "Mailjet",
+    "sendinblue.com": "Brevo",
+    "brevosend.com": "Brevo",
+    "createsend.com": "Campaign Monitor",
+    "constantcontact.com": "Constant Contact",
+    "exacttarget.com": "Salesforce Marketing Cloud",
+    "salesforce.com": "Salesforce",
+    "hubspotemail.net": "HubSpot",
+    "zendesk.com": "Zendesk",
+    "freshdesk.com": "Freshdesk",
+    "smtp2go.com": "SMTP2GO",
+    "smtp.com": "SMTP.com",
+    "elasticemail.com": "Elastic Email",
+    "socketlabs.com": "SocketLabs",
+    "mailerlite.com": "MailerLite",
+    "klaviyomail.com": "Klaviyo",
+    "improvmx.com": "ImprovMX",
+    "forwardemail.net": "Forward Email",
+    # filters that send on behalf of what is behind them
+    "pphosted.com": "Proofpoint",
+    "ppe-hosted.com": "Proofpoint Essentials",
+    "mimecast.com": "Mimecast",
+    "messagelabs.com": "Broadcom MessageLabs",
+    "barracudanetworks.com": "Barracuda",
+    "iphmx.com": "Cisco Secure Email",
+    "trendmicro.com": "Trend Micro",
+    "trendmicro.eu": "Trend Micro",
+    "sophos.com": "Sophos Email",
+    "hornetsecurity.com": "Hornetsecurity",
+    "mailchannels.net": "MailChannels",
+    "antispamcloud.com": "SpamExperts",
+    "spamexperts.com": "SpamExperts",
+    "mxlogic.net": "McAfee MX Logic",
+    "postini.com": "Postini",
+    # hosting companies
+    "secureserver.net": "GoDaddy",
+    "unifiedlayer.com": "Newfold (Bluehost, HostGator)",
+    "websitewelcome.com": "HostGator",
+    "bluehost.com": "Bluehost",
+    "hostgator.com": "HostGator",
+    "dreamhost.com": "DreamHost",
+    "mxrouting.net": "MXroute",
+    "mxroute.com": "MXroute",
+    "ovh.net": "OVHcloud",
+    "kundenserver.de": "IONOS",
+    "perfora.net": "IONOS",
+    "1and1.com": "IONOS",
+    "rzone.de": "STRATO",
+    "your-server.de": "Hetzner",
+    "gandi.net": "Gandi",
+    "infomaniak.ch": "Infomaniak",
+    "aruba.it": "Aruba",
+    "register.it": "Register.it",
+    "one.com": "one.com",
+    "hostinger.com": "Hostinger",
+    "mailspamprotection.com": "SiteGround",
+    "registrar-servers.com": "Namecheap",
+    "web-hosting.com": "Namecheap",
+    "names.co.uk": "Namesco",
+    "hostedemail.com": "Tucows OpenSRS",
+}
+
+
+def provider_of(name: str) -> str | None:
+    """Name the provider that a host belongs to, None when it is not listed; `name` is in canonical form."""
+    while name:
+        if name in PROVIDERS:
+            return PROVIDERS[name]
+        name = name.partition(".")[2]
+    return None
