@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 from probe.core.model import About, Basis, Oddity, Reading, Reply, Stage
 from probe.core.phrasebook import BASIC, DNSBL_LABELS, ENHANCED, TABLE
-from probe.core.phrasebook.phrase import Phrase, parse
+from probe.core.phrasebook.phrase import Phrase, Row, parse
 from probe.core.reply import enhanced_code, strip_enhanced, texts_of
 from probe.core.wait import named_wait
 from probe.core.words import Vocabulary, cut, decode
@@ -112,7 +112,8 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
     text, is_utf8 = decode(raw[:TEXT_LIMIT])
     candidates = _innermost(text, stage, ours) or _candidates(text, code, enhanced_code(reply), stage, ours)
     # A reply without an end is no verdict whatever it says; of the others, what is cut off may be about us.
-    reading = _choose(candidates, whole=len(raw) <= TEXT_LIMIT or Oddity.UNTERMINATED in reply.oddities)
+    whole = len(raw) <= TEXT_LIMIT or Oddity.UNTERMINATED in reply.oddities
+    reading = _choose(candidates, whole=whole, for_good=code >= 500)
     words, delay = reading.words, None
     if is_utf8 and words:  # the model keeps a peer's bytes as latin-1 text
         words = words.encode().decode("latin-1")[:WORDS_LIMIT]
@@ -124,15 +125,20 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
 # --- weighing ------------------------------------------------------------------------------------------
 
 
-def _choose(candidates: list[Candidate], *, whole: bool) -> Reading:
+def _choose(candidates: list[Candidate], *, whole: bool, for_good: bool) -> Reading:
     """Take the weightiest candidate, and name the next of another class."""
     best = next(c for c in candidates if c.row not in DOUBTS)
+    if best.about in {About.TEMPORARY, About.CONTENT} and best.basis is Basis.WORDS:
+        # The words say when or what, and the code whom: Exchange Online asks a sender it bans to come back.
+        best = next((c for c in candidates if c.basis is Basis.ENHANCED and c.about in ABOUT_US), best)
     final = next((c for c in candidates if c.about in FINAL), None)
     if final is not None and (final is best or best.row == NAMES_US):
         doubts = DOUBTS - {FOR_NOW} if final.row == FULL_OUTRIGHT else DOUBTS
         doubt = next((c for c in candidates if c.row in doubts or c.row == NAMES_US), None)
         if doubt is not None:
-            return Reading(About.OTHER, doubt.basis, doubt.row, doubt.words, final.about)
+            # Code and words agree that it is a matter of time: then that is what is said.
+            about = About.TEMPORARY if doubt.row == FOR_NOW and not for_good else About.OTHER
+            return Reading(about, doubt.basis, doubt.row, doubt.words, final.about)
         if not whole:
             return Reading(About.OTHER, Basis.NONE, "cut", None, final.about)
         if best.basis is not Basis.KEY:
@@ -148,7 +154,7 @@ def _innermost(text: str, stage: Stage, ours: tuple[str, ...]) -> list[Candidate
     if not quotations:
         return []
     quoted = quotations[-1]
-    before = _by_words(text[: quoted.start()], 550, stage, ours)
+    before = _by_words(text[: quoted.start()], (550, None), stage, ours)
     if any(c.about in ABOUT_US | {About.TEMPORARY, About.GREYLIST} or c.row in DOUBTS for c in before):
         return []
     code, inner = int(quoted[1]), text[quoted.end() :]
@@ -161,7 +167,7 @@ def _candidates(
     text: str, code: int, enhanced: str | None, stage: Stage, ours: tuple[str, ...]
 ) -> list[Candidate]:
     """List every reading of one text, the weightiest first; never empty."""
-    by_words = _by_words(text, code, stage, ours)
+    by_words = _by_words(text, (code, enhanced), stage, ours)
     if all(c.about in FINAL or c.row in DOUBTS for c in by_words) and (
         by_rfc7504 := _by_rfc7504(code, stage, bare=not by_words and len(text.split()) <= BARE)
     ):
@@ -173,7 +179,9 @@ def _candidates(
     return found if any(c.row not in DOUBTS for c in found) else [*found, _by_code(code, stage)]
 
 
-def _by_words(text: str, code: int, stage: Stage, ours: tuple[str, ...]) -> list[Candidate]:
+def _by_words(
+    text: str, codes: tuple[int, str | None], stage: Stage, ours: tuple[str, ...]
+) -> list[Candidate]:
     found: dict[int, tuple[int, int]] = {}
     phrases, known = index()
     words = cut(text, ours, known)
@@ -188,10 +196,15 @@ def _by_words(text: str, code: int, stage: Stage, ours: tuple[str, ...]) -> list
     for number in sorted(found):
         row = TABLE[number]
         about = _gated(row.about, stage)
-        if about and (not row.codes or str(code).startswith(row.codes)):
+        if about and _counts(row, codes):
             start, end = found[number]
             candidates.append(Candidate(about, row.basis, row.id, text[start:end][:WORDS_LIMIT]))
     return candidates
+
+
+def _counts(row: Row, codes: tuple[int, str | None]) -> bool:
+    code, enhanced = codes
+    return not row.codes or str(code).startswith(row.codes) or enhanced in row.codes
 
 
 def _gated(about: About, stage: Stage) -> About | None:

@@ -20,6 +20,17 @@ Word = tuple[str, int, int]
 
 STEM_LEAST = 3
 """Letters that a stem has at least."""
+COMPOUNDS = {
+    ("e", "mail"): "email",
+    ("e", "mails"): "emails",
+    ("mail", "box"): "mailbox",
+    ("mail", "boxes"): "mailboxes",
+    ("local", "part"): "localpart",
+    ("user", "name"): "username",
+    ("user", "names"): "usernames",
+    ("user", "id"): "userid",
+}
+"""Words that are also written apart, so that a phrase need not name both spellings."""
 
 
 class Vocabulary(NamedTuple):
@@ -50,8 +61,8 @@ _WORD = rf"""
 _ELIDED = frozenset({"l", "d", "n", "s", "c", "qu", "dell", "nell", "sull", "dall"})
 """French and Italian words that lose their vowel before another word."""
 _FOLD = str.maketrans(
-    "àáâãäåāçèéêëēìíîïñòóôõöøùúûüýÿßąćęłńśźżšžčřğışÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŁŚŻİёЁ",
-    "aaaaaaaceeeeeiiiinoooooouuuuyysacelnszzszcrgisaaaaaaceeeeiiiinoooooouuuuylsziее",
+    "àáâãäåāçèéêëēìíîïñòóôõöøùúûüýÿßąćęłńśźżšžčřğışěůďťňľőűășțÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŁŚŻİŠŽČŘёЁ",
+    "aaaaaaaceeeeeiiiinoooooouuuuyysacelnszzszcrgiseudtnlouastaaaaaaceeeeiiiinoooooouuuuylsziszcrее",
 )
 """Letters that lose their accent. One for one, so that places in the text stay the same."""
 
@@ -98,7 +109,10 @@ def cut(text: str, ours: tuple[str, ...], known: Vocabulary) -> list[Word]:
         kind, start, end = found.lastgroup, found.start(), found.end()
         whole = found[0]
         if kind == "word":
-            words.append((_plain(whole if whole.isalnum() else _joined(whole), known), start, end))
+            word = _plain(whole if whole.isalnum() else _joined(whole), known)
+            if compound := _compound(words, word, start):
+                start = words.pop()[1]
+            words.append((compound or word, start, end))
         elif kind == "run":
             words.extend(_cut_run(whole, start, known.words))
         elif kind == "host":
@@ -113,6 +127,12 @@ def cut(text: str, ours: tuple[str, ...], known: Vocabulary) -> list[Word]:
             words.append(("<>" if kind == "null" else ".", start, end))
     words.append(("$", len(text), len(text)))
     return words
+
+
+def _compound(words: list[Word], word: str, start: int) -> str | None:
+    """Return the word that this one makes with the word before it, a blank or a hyphen between them."""
+    before, _, end = words[-1]
+    return COMPOUNDS.get((before, word)) if start == end + 1 else None
 
 
 def _joined(word: str) -> str:

@@ -415,3 +415,71 @@ def test_importing_parses_no_phrase() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.count("currsize=0") == 2
+
+
+# --- wordings that nobody has quoted yet ------------------------------------------------------------------
+
+CALLED = [
+    "user", "mailbox", "mail box", "recipient", "address", "e-mail address", "email account", "mail account",
+    "local part", "user name", "username", "userid", "user id", "alias", "addressee", "recipient address",
+    "destination address", "local user", "user account", "recipient mailbox",
+]  # fmt: skip
+MISSING = [
+    "{} unknown", "{} is unknown", "{} not found", "{} could not be found", "{} does not exist", "{} doesn't exist",
+    "{} no longer exists", "{} is not valid", "{} invalid", "{} not known here", "{} not recognised",
+    "{} is non-existent", "{} not registered", "{} cannot be resolved", "{} not in our database",
+    "{} didn't match any account", "unknown {}: user", "there is no such {}", "invalid {}", "bad {}",
+    "non-existent {}", "unrecognized {}", "not a valid {}", "no {} by that name", "unable to find {}",
+    "couldn't find {}", "undeliverable {}", "unresolvable {}", "no matching {}", "this {} does not exist",
+    "{} you are trying to reach does not exist", "sorry, {} unknown",
+]  # fmt: skip
+FULL = [
+    "{} full", "{} is over quota", "{} quota exceeded", "{} has exceeded the storage limit", "{} storage full",
+    "insufficient space in {}", "{} has no space left", "{} has reached its quota", "{} is temporarily full",
+]  # fmt: skip
+DISABLED = [
+    "{} disabled", "{} has been suspended", "{} is inactive", "{} not active", "{} is locked", "{} closed",
+    "{} has expired", "disabled {}", "this {} is disabled", "{} is currently suspended",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("called", CALLED)
+def test_whatever_the_mailbox_is_called_it_is_missing(called: str) -> None:
+    for wording in MISSING:
+        assert about(f"550 {wording.format(called)}") is About.MISSING_MAILBOX, wording
+
+
+@pytest.mark.parametrize("called", ["mailbox", "mail box", "user", "account", "inbox", "email account"])
+def test_whatever_the_mailbox_is_called_it_is_full_or_disabled(called: str) -> None:
+    for wording in FULL:
+        assert about(f"552 {wording.format(called)}") is About.FULL, wording
+    for wording in DISABLED:
+        assert about(f"550 {wording.format(called)}") is About.DISABLED, wording
+
+
+@pytest.mark.parametrize(
+    "traffic", ["messages", "connections", "emails", "recipients", "requests", "sessions"]
+)
+def test_whatever_is_counted_it_is_a_rate(traffic: str) -> None:
+    for wording in ("too many {}", "{} limit exceeded", "number of {} exceeds limit", "limit on {} exceeded"):
+        assert about(f"451 {wording.format(traffic)}") is About.RATE, wording
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("550 5.4.1 Recipient address rejected: Access denied", About.MISSING_MAILBOX),
+        ("550 5.7.1 Recipient address rejected: Access denied", About.OTHER),
+        ("550 Recipient address rejected: Access denied", About.OTHER),
+        ("451 4.7.1 Try again later", About.GREYLIST),
+        ("451 4.3.0 Try again later", About.TEMPORARY),
+        ("451 4.7.500 Server busy. Please try again later from [192.0.2.9]", About.POLICY),
+        ("450 4.1.8 Try again later", About.OUR_SENDER),
+        ("550 5.7.501 Access denied, spam abuse detected", About.POLICY),
+        ("452 4.2.2 User is over the quota. You can try again later.", About.FULL),
+        ("450 4.1.1 user unknown, try later", About.TEMPORARY),
+        ("550 5.1.1 user unknown, try later", About.OTHER),
+    ],
+)
+def test_the_codes_tell_apart_what_is_worded_alike(text: str, expected: About) -> None:
+    assert about(text) is expected

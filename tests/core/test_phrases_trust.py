@@ -177,6 +177,48 @@ NOT_ABOUT_THE_MAILBOX = [
     "550 remote account is suspended",
     "550 Customer account of your provider is suspended",
     "550 Your hosting account has been suspended",
+    "550 5.1.1 is not a local relay user: 203.0.113.9",
+    "550 Not a member of this list",
+    "550 you're not a subscriber of the list",
+    "550 Non-member post refused: subscriber not found",
+    "550 address not found in member list",
+    "550 Mailing list does not exist for your domain",
+    "550 You do not have an existing email account with us",
+    "550 The account you are using does not exist",
+    "550 Unknown senders not accepted by this mailbox",
+    "550 we could not find that domain in your SPF",
+    "550 Unable to find recipient domain's approval for your IP",
+    "550 unable to route: your network is unreachable",
+    "550 unable to route mail from your domain",
+    "550 MX lookup failed for your domain",
+    "550 5.4.1 Recipient address rejected: Access denied for your IP",
+    "550 5.1.10 recipient not found on allowlist",
+    "550 we do not recognise that address as an authorised sender",
+    "550 Unknown adress 203.0.113.4",
+    "550 unknown user from host 203.0.113.4",
+    "550 exceeded your disk space",
+    "550 You exceeded the storage limit of your account",
+    "550 User unknown? We do not tell probes",
+    "550 We do not disclose whether the user exists",
+    "550 We will not tell you if this user does not exist",
+    "550 invalid user (spamtrap hit)",
+    "550 Your ISP's mail user does not exist",
+    "550 5.1.1 Guest user unknown, authenticate",
+    "550 Mailbox not found for authenticated user",
+    "550 no user sends from there",
+    "550 5.1.1 User rejected you",
+    "550 mailbox not found for relaying",
+    "550 no such e-mail address, access denied",
+    "550 recipient is not accepting mail from your network",
+    "550 Adressen finns inte i vår lista över godkända avsändare",
+    "550 Avsändaren finns inte",
+    "550 Din e-postadress finns inte",
+    "550 Afsender ukendt",
+    "550 Adresa odesílatele neexistuje",
+    "550 Vaše adresa neexistuje",
+    "550 A feladó cím nem létezik",
+    "550 Adresa expeditorului nu exista",
+    "550 Adresa dvs nu exista",
 ]
 
 
@@ -208,6 +250,48 @@ def test_no_stage_and_no_enhanced_code_makes_it_so(stage: Stage, enhanced: str) 
 )
 def test_what_surrounds_a_missing_mailbox_harmlessly_leaves_it_missing(text: str) -> None:
     assert about(text) is About.MISSING_MAILBOX
+
+
+ABOUT_A_MAILBOX = [
+    "user unknown",
+    "no such user",
+    "mailbox not found",
+    "recipient address does not exist",
+    "invalid recipient",
+    "unknown e-mail address",
+    "unrecognized user",
+    "address cannot be resolved",
+    "no matching account",
+    "account disabled",
+    "domain not found",
+    "undeliverable address",
+    "mail box unavailable",
+    "is not a valid email account",
+]
+ABOUT_SOMEBODY_ELSE = [
+    "your IP is blocked", "blocked by spamhaus", "from 192.0.2.4", "for mail from your host", "for your domain",
+    "in SPF record", "of the sender", "in our whitelist", "see our anti-spam policy", "(blacklisted)",
+    "or sender rejected", "because you are not authorized", "unless authenticated", "at your provider",
+    "for relay", "in mailing list", "for HELO name", "in reverse DNS", "too many attempts", "try again later",
+    "temporarily", "greylisted", "bounce refused", "null sender", "callout refused", "verification not allowed",
+    "TLS required", "login required", "due to poor reputation", "spam", "access denied", "you are banned",
+    "rate limit exceeded", "DMARC policy", "in the From header", "server error", "lookup timed out",
+    "for mail from you", "from your location", "dynamic IP", "unknown client", "not in DNS", "Return-Path",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ABOUT_SOMEBODY_ELSE)
+def test_no_words_about_a_mailbox_outweigh_words_about_somebody_else(other: str) -> None:
+    for mailbox in ABOUT_A_MAILBOX:
+        for text in (
+            f"550 {mailbox} {other}",
+            f"550 {other}: {mailbox}",
+            f"550 {other}, {mailbox}",
+            f"550-{mailbox}.\n550 {other}",
+            f"550 5.1.1 {mailbox} ({other})",
+            f"550 5.7.1 {other}; {mailbox}",
+        ):
+            assert about(text) not in ABOUT_MAILBOX, text
 
 
 @pytest.mark.parametrize(

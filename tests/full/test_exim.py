@@ -27,6 +27,7 @@ from tests.support.exim_scenarios import (
     UNPREDICTED,
     Play,
     case_of,
+    world,
 )
 from tests.support.netns import need
 from tests.support.road import TARGET, Road
@@ -192,6 +193,14 @@ def test_the_command_makes_it_forget(name: str) -> None:
 def test_nothing_is_predicted_of_what_was_not_heard(name: str) -> None:
     need()
     assert exim.predict(exim.observe(cases.load(name)), SHORT) is None
+
+
+def test_it_breaks_down_where_tls_begins_with_an_address_literal() -> None:
+    """Exim 4.96 hangs up on the relay without a word; nothing is predicted there."""
+    case = world("*good", address="user@[127.0.0.2]", tls=True)
+    with pytest.raises(AssertionError, match="Exim closed the connection"):
+        exim.verify(case, SHORT)
+    assert exim.predict(exim.observe(case), SHORT) is None
 
 
 @pytest.fixture(scope="module")

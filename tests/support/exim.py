@@ -26,7 +26,7 @@ from probe.core.address import parse
 from probe.core.callout import parse_options
 from probe.core.classify import judge
 from probe.core.exim.cache import REJECTS_NULL
-from probe.core.exim.words import RANDOM, TLS_WORDS
+from probe.core.exim.words import LIBRARY, RANDOM, TLS_WORDS
 from probe.lab.world import LabThread
 from tests.support import cases
 from tests.support.netns import Namespace, NamespaceLab, need, tool
@@ -262,13 +262,14 @@ SECONDS_APART = 0.9
 """Seconds by which the predicted time may be wrong: Exim counts whole ones, and its machine is busy."""
 _HOST = f"H=(relay.example.net) [{RELAY}] "
 _OF_TLS = re.compile(r"TLS session: (?:\(\w+\): .*?|[^:]*?)(?=: callout unencrypted|$)")
+_OF_RESET = re.compile(r"(?<=TLS error on connection \((?:recv|send)\): ).*")
 _OF_RANDOM = re.compile(rf"{re.escape(HELO)}-\d+-testing")
 
 
 def as_predicted(log: tuple[str, ...]) -> list[str]:
     """Write Exim's log as the prediction does: from behind the host, and with what nobody can foresee left open."""
     lines = (line.removeprefix(_HOST).replace(f"<{RECIPIENT}>", "<recipient>") for line in log)
-    lines = (_OF_TLS.sub(f"TLS session: {TLS_WORDS}", line) for line in lines)
+    lines = (_OF_RESET.sub(LIBRARY, _OF_TLS.sub(f"TLS session: {TLS_WORDS}", line)) for line in lines)
     return [_OF_RANDOM.sub(RANDOM, line).encode("latin-1").decode() for line in lines]
 
 

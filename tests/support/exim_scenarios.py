@@ -7,6 +7,7 @@ Exim (tests/full/test_exim.py) and of its recorded answers (tests/core/test_exim
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.support import cases
 from tests.support.cases import Case, Expectation, HostSetup
@@ -74,6 +75,22 @@ _IN_TLS = _talk(_OFFERS_TLS, "S: 220 go", "*tls", "C: EHLO")
 _LATER = "*good RCPT=451 later"
 _NO_NULL = "*good MAIL=550 no null sender"
 
+_CIRCLE = """\
+d.example. 300 MX 20 mx0.d.example.
+mx0.d.example. 300 CNAME mx9.d.example.
+mx9.d.example. 300 CNAME mx0.d.example.
+"""
+
+
+def _alias(name: str, target: str) -> str:
+    """Give a zone in which the mail host `name` is another name of `target`."""
+    return _ZONE.replace(f"{name} 300 A", f"{name} 300 CNAME {target}\n{target} 300 A")
+
+
+_REFUSED_TO_HELO = _talk("S: 220 mx", "C: EHLO", "S: 502 I do not know what that may be", "C: HELO")
+_SHORT_REFUSAL = _talk("S: 220 mx", "C: EHLO", "S: 502 no", "C: HELO")
+_IMPATIENT = ("--reply-timeout", "1")
+
 SCENARIOS: dict[str, Case] = {
     # What an earlier host leaves behind: its message, and the word "pipelined".
     "left-4xx-then-null-refused": world(_LATER, _NO_NULL),
@@ -107,6 +124,16 @@ SCENARIOS: dict[str, Case] = {
     "unfinished-mail-550": world(_talk(_UP_TO_MAIL, "S: 550-no", "*close")),
     "unfinished-banner-554": world(_talk("S: 554-no", "*close")),
     "unfinished-ehlo-550": world(_talk("S: 220 mx", "C: EHLO", "S: 550-no", "*close")),
+    "unfinished-banner-550-reset": world(_talk("S: 550-no", "*sleep 0.1", "*reset")),
+    "unfinished-ehlo-250-reset": world(_talk("S: 220 mx", "C: EHLO", "S: 250-mx", "*reset")),
+    "unfinished-helo-550-reset": world(_talk(_REFUSED_TO_HELO, "S: 550-no", "*reset")),
+    # A host that is silent behind its refusal is not waited for before MAIL, and is afterwards.
+    "banner-554-silent": world(_talk("S: 554 no", "*silence"), options=_IMPATIENT),
+    "helo-550-silent": world(_talk(_REFUSED_TO_HELO, "S: 550 no", "*silence"), options=_IMPATIENT),
+    "mail-550-silent": world(_talk(_UP_TO_MAIL, "S: 550 no", "*silence"), options=_IMPATIENT),
+    "mail-550-twice-silent": world(
+        _talk(_UP_TO_MAIL, r"S> 550 no\r\n550 no\r\n", "*silence"), options=_IMPATIENT
+    ),
     # Replies that are malformed, or hold what a log must not.
     "malformed-second-line": world(
         _talk(_UP_TO_RCPT, "S: 550-no such", "S: oops", "*silence"), options=("--reply-timeout", "1")
@@ -125,6 +152,7 @@ SCENARIOS: dict[str, Case] = {
     # The buffer of 4 KiB.
     "long-4084": world(f"*good RCPT=550 {'x' * 4080}"),
     "long-4092": world(f"*good RCPT=550 {'x' * 4088}"),
+    "long-4092-bare": world(_talk(_UP_TO_MAIL, rf"S> 550 {'x' * 4088}\n", "*good")),
     "long-two-lines": world(rf"*good RCPT=550-{'x' * 2000}\r\n550 {'y' * 2080}"),
     # HELO after a refused EHLO: both replies share a buffer.
     "ehlo-lines-then-helo-closed": world(
@@ -133,6 +161,8 @@ SCENARIOS: dict[str, Case] = {
     "ehlo-lines-then-helo-554": world(
         _talk("S: 220 mx", "C: EHLO", "S: 550-first and long", "S: 550 second", "C: HELO", "S: 554 no")
     ),
+    "ehlo-then-helo-4084": world(_talk(_SHORT_REFUSAL, f"S: 550 {'x' * 4080}", "*good")),
+    "ehlo-then-helo-4085": world(_talk(_SHORT_REFUSAL, f"S: 550 {'x' * 4081}", "*good")),
     # STARTTLS.
     "starttls-closed": world(_talk(_OFFERS_TLS, "*close")),
     "starttls-malformed": world(_talk(_OFFERS_TLS, "S: oops", "*silence"), options=("--reply-timeout", "1")),
@@ -142,6 +172,13 @@ SCENARIOS: dict[str, Case] = {
     "tls-fails-then-mail-451": world(_talk(_NO_TLS, "*good MAIL=451 later")),
     "tls-fails-then-rcpt-closed": world(_talk(_NO_TLS, _UP_TO_RCPT, "*close")),
     "tls-mail-550": world(_talk(_IN_TLS, "S: 250 mx", "C: MAIL", "S: 550 no"), tls=True),
+    "tls-mail-reset": world(_talk(_IN_TLS, "S: 250 mx", "C: MAIL", "*reset"), tls=True),
+    "tls-rcpt-reset": world(
+        _talk(_IN_TLS, "S: 250 mx", "C: MAIL", "S: 250 ok", "C: RCPT", "*reset"), tls=True
+    ),
+    "tls-rcpt-close": world(
+        _talk(_IN_TLS, "S: 250 mx", "C: MAIL", "S: 250 ok", "C: RCPT", "*close"), tls=True
+    ),
     # Addresses.
     "literal-550": world("*good RCPT=550 no", address="user@[127.0.0.2]"),
     "literal-closed": world("closed", address="user@[127.0.0.2]"),
@@ -160,6 +197,21 @@ SCENARIOS: dict[str, Case] = {
     "mx-address-and-dangling": world(
         "*good", zone="d.example. 300 MX 10 192.0.2.1.\nd.example. 300 MX 20 nothere.d.example.\n"
     ),
+    "mx-in-capitals": world("*good RCPT=550 no", zone=_ZONE.replace("10 mx1.d", "10 MX1.D")),
+    "mx-alias": world("*good RCPT=550 no", zone=_alias("mx1.d.example.", "Real.D.example.")),
+    "implicit-alias": world(
+        "*good RCPT=550 no", zone="d.example. 300 CNAME e.example.\ne.example. 300 A 127.0.0.2\n"
+    ),
+    "mx-dangling-and-address": world(
+        "*good", zone="d.example. 300 MX 10 nothere.d.example.\nd.example. 300 MX 20 192.0.2.1.\n"
+    ),
+    "mx-dangling-and-4xx": world(_LATER, zone=f"{_ZONE}d.example. 300 MX 20 nothere.d.example.\n"),
+    "mx-servfail-and-4xx": replace(
+        world(_LATER, zone=f"{_ZONE}d.example. 300 MX 5 mx0.d.example.\n"), dns={"mx0.d.example": "servfail"}
+    ),
+    "mx-circle-and-4xx": world(_LATER, zone=_ZONE + _CIRCLE),
+    "mx-circle-and-good": world("*good", zone=_ZONE + _CIRCLE),
+    "two-names-one-address-4xx": world(_LATER, zone=_ZONE + _SECOND.replace(".0.3", ".0.2")),
     "late-banner": world(_talk("*sleep 0.6", "S: 220 mx", "*good")),
     # What the options random and postmaster ask.
     "rset-refused": world("*good RSET=502 no"),
@@ -169,6 +221,10 @@ SCENARIOS: dict[str, Case] = {
     "random-550": world(_talk("*reply RCPT 550 unknown", "*good RCPT<user@d.example>=250 ok")),
     "random-all-550": world("*good RCPT=550 unknown"),
     "user-550": world("*good RCPT<user@d.example>=550 blocked"),
+    "user-550-twice": world(r"*good RCPT=550 no\r\n550 no"),
+    "postmaster-450-then-good": world(
+        "*reply RCPT<postmaster@d.example> 450 later\n*good RCPT=550 no", "*good"
+    ),
     "user-451": world("*good RCPT<user@d.example>=451 later"),
 }
 
@@ -216,6 +272,7 @@ POSTMASTER = (
     *("mail-own-sender-good", "catch-all-false", "catch-all-undecided", "said-unknown-exim", "said-full-552"),
     *("said-greylisted", "mail-null-refused", "banner-554", "tls-good", "connect-refused-then-good"),
     *("rset-refused", "postmaster-550", "postmaster-450", "user-550", "random-all-550", "literal-550"),
+    *("user-550-twice", "postmaster-450-then-good"),
     *("unfinished-rcpt-550", "eight-bit-second-line", "said-neutral-closed-then-accepted"),
 )
 DEFER_OK = (
@@ -228,6 +285,8 @@ OPTIONS = [
     *(Play(name, f"{SHORT},postmaster", ("--audit",)) for name in POSTMASTER),
     *(Play(name, f"{SHORT},fullpostmaster", ("--audit",)) for name in FULL_POSTMASTER),
     *(Play(name, f"{SHORT},defer_ok") for name in DEFER_OK),
+    *(Play(name, f"{SHORT},random", ("--audit",)) for name in ("user-550", "random-all-550", "user-451")),
+    Play("postmaster-450-then-good", f"{SHORT},random,postmaster", ("--catch-all", "--audit")),
     Play("said-unknown-511", f"{SHORT},no_cache"),
     Play("connect-dead-then-good", f"{SHORT},maxwait=1s"),
     Play("banner-timeout", "callout=2s,connect=1s"),

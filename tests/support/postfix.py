@@ -346,9 +346,11 @@ def evidence(case: Case) -> Evidence:
 
 _NOT_ABOUT_IT = re.compile(
     "enabling PIX workarounds|response longer than|offers SMTPUTF8 support|numeric domain name|valid_ipv4_hostaddr"
-    "|SSL_connect error|TLS library problem|Cannot start TLS"
+    "|SSL_connect error|TLS library problem|Cannot start TLS|non-ESMTP response|turn off command pipelining"
 )
 """Lines of the SMTP client beside those that tell how its probe goes."""
+_SURE = 1900
+"""Characters of a line that are compared: where the log cuts it off depends on what no evidence knows."""
 _UNKNOWN = (
     (re.compile(r"^postfix/(\w+)\[\d+\]"), r"postfix/\1[<pid>]"),
     (re.compile(r"^(\S+ )[0-9A-F]{8,}:"), r"\1<id>:"),
@@ -372,7 +374,7 @@ def told(log: Iterable[str]) -> list[str]:
             kept.append(line)
     for unknown, stands in _UNKNOWN:
         kept = [unknown.sub(stands, line) for line in kept]
-    return kept
+    return [line[:_SURE] for line in kept]
 
 
 def found(seen: Evidence) -> postfix.Probe | None:
@@ -396,4 +398,4 @@ def predicted(seen: Evidence) -> list[str] | None:
     ):
         if reply is not None:
             lines.insert(where, postfix.rejected(seen.address, reply))
-    return [line.encode("latin-1").decode("utf-8", "replace") for line in lines]
+    return [line.encode("latin-1").decode("utf-8", "replace")[:_SURE] for line in lines]

@@ -54,6 +54,11 @@ def _hosts(*scripts: str, address: str = "user@d.example") -> Case:
     return replace(cases.load("rcpt-accepted"), address=address, zone=zone, peers=peers)
 
 
+def _in_zone(zone: str, *scripts: str) -> Case:
+    """Give such a case with records of its own; there are three names, and what has no script is unreachable."""
+    return replace(_hosts(*scripts), zone=zone)
+
+
 MORE = {
     "more-three-hosts-4xx": _hosts(_LATER, _LATER, "*good"),  # two sessions are enough for it
     "more-helo-5xx-then-good": _hosts("*reply EHLO 502 no\n*good HELO=554 5.7.1 no", "*good"),
@@ -78,6 +83,14 @@ MORE = {
     "more-very-long": _hosts("*good RCPT=550-5.1.1 " + "no " * 100 + "\\r\\n550 5.1.1 " + "yes " * 60),
     "more-cut-in-a-character": _hosts("*good RCPT=550 5.1.1 " + "\\xe2\\x82\\xac" * 80),
     "more-a-servfail-aaaa-nodata": replace(_hosts("*good"), dns={"mx1.d.example A": "servfail"}),
+    "more-mx-in-capitals": _in_zone(_HOSTS.replace("mx", "MX", 1), "*good RCPT=550 5.1.1 No such user here"),
+    "more-two-names-one-address": _in_zone(
+        _HOSTS.replace("A 127.0.0.3", "A 127.0.0.2"), _LATER, "*good", "*good"
+    ),
+    "more-circle": _in_zone(_HOSTS.replace("A 127.0.0.2", "CNAME mx1.d.example."), "*good", _LATER),
+    "more-tab-behind-the-code": _hosts(r"*good RCPT=550 5.1.1\tNo such user here"),
+    "more-longer-than-the-log": _hosts("*good RCPT=550 5.1.1 " + "no " * 900),
+    "more-code-only-greeting": _hosts("S: 220\n*good RCPT=550 5.1.1 No such user here"),
     "more-colon": _hosts("*good", address='"a:b"@d.example'),
 }
 """Where Postfix does what no golden case shows."""

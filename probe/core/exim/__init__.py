@@ -12,16 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from probe.core.exim import cache as exim_cache
 from probe.core.exim.host import meet
 from probe.core.exim.met import Learnt, Left, Met, place
 from probe.core.exim.reply import printing
 from probe.core.exim.words import INCOMPLETE, Told, deferred, explain, refused
-from probe.core.heard import Way, asked, way_of
+from probe.core.mail_hosts import asked, spelt
 from probe.core.model import AddressKind, AskedHost, DnsOutcome, HostEvidence, MtaOutcome, MtaView
-from probe.core.route import RouteState
+from probe.core.route import ExchangeKind, RouteState
 
 if TYPE_CHECKING:
     from probe.core.callout import Callout
@@ -32,17 +32,26 @@ if TYPE_CHECKING:
 
 def predict(evidence: Evidence, way: Route, judged: tuple[Judged, ...], callout: Callout) -> MtaView | None:
     """Predict Exim; None when what was seen does not tell (cut short, nothing tried)."""
-    told = way_of(way, judged)
-    if told is Way.UNTOLD:
-        return None
-    if told is not Way.HOSTS:
-        return _routed(evidence, way, callout)
     hosts = tuple(item.host for item in asked(judged))
+    if way.state is not RouteState.READY and not hosts:
+        return None if way.state in _UNTOLD else _routed(evidence, way, callout)
     walk = _walk(hosts, evidence, callout)
     if walk is None:
         return None
-    return _called(hosts, walk, evidence, callout)
+    return _called(hosts, way, walk, evidence, callout)
 
+
+_UNTOLD = frozenset(
+    {
+        RouteState.ASKING,
+        RouteState.CUT_SHORT,
+        RouteState.ONLY_PRIVATE,
+        RouteState.FAMILY_EXCLUDED,
+        RouteState.UNREACHABLE,
+        RouteState.CUT_OFF,
+    }
+)
+"""Where nobody can be connected to for a reason that is ours, and not Exim's."""
 
 # --- the DNS ---------------------------------------------------------------------------------------
 
@@ -68,17 +77,31 @@ _UNHEARD = frozenset({DnsOutcome.TIMEOUT, DnsOutcome.UNREACHABLE, DnsOutcome.CUT
 
 def _routed(evidence: Evidence, way: Route, callout: Callout) -> MtaView:
     mailbox = evidence.address.mailbox
-    found = _NO_HOSTS.get(way.state)
+    found = _NO_HOSTS.get(_state(way))
     if found is None:
         words = deferred(mailbox, "host lookup did not complete", routing=True)
-        if way.state is RouteState.CNAME_LOOP:
-            looping = f"CNAME loop for {evidence.address.domain} encountered"
-            words = replace(words, log=(looping, *words.log))
+        words = replace(words, log=(*_loops(evidence, way), *words.log))
         return _view(MtaOutcome.DEFER, words, callout, seconds=_dns_seconds(evidence))
     says, explained = found
     lines = tuple(line.format(domain=evidence.address.domain) for line in explained)
     words = refused(mailbox, says, lines)
     return _view(MtaOutcome.REJECT, words, callout, seconds=_dns_seconds(evidence))
+
+
+def _state(way: Route) -> RouteState:
+    """Give the state as Exim words it: of an address in an MX record only where that record comes first."""
+    if way.state is RouteState.MX_IS_ADDRESS and way.exchanges[0].kind is not ExchangeKind.LITERAL:
+        return RouteState.DANGLING
+    return way.state
+
+
+def _loops(evidence: Evidence, way: Route) -> tuple[str, ...]:
+    """Give the line that each look-up of an alias leaves which leads in a circle."""
+    looping = [evidence.address.domain] if way.state is RouteState.CNAME_LOOP else []
+    for exchange in way.exchanges:
+        ended = (exchange.ipv6, exchange.ipv4)
+        looping += [spelt(exchange.name, evidence)] * ended.count(DnsOutcome.CNAME_LOOP)
+    return tuple(f"CNAME loop for {name} encountered" for name in looping)
 
 
 def _dns_seconds(evidence: Evidence) -> float | None:
@@ -127,7 +150,7 @@ def _walk(hosts: tuple[HostEvidence, ...], evidence: Evidence, callout: Callout)
     for host in hosts:
         if met and spent >= callout.maxwait_seconds:
             notes.append(
-                f"After {spent:.0f} s Exim asks no further host (maxwait), so it never gets to {place(host)}."
+                f"After {spent:.0f} s Exim asks no further host (maxwait), so it never gets to {place(host, evidence)}."
             )
             break
         one = meet(host, evidence, callout, left)
@@ -139,33 +162,34 @@ def _walk(hosts: tuple[HostEvidence, ...], evidence: Evidence, callout: Callout)
         learnt = _added(learnt, one.learnt)
         if one.outcome is not MtaOutcome.DEFER:
             return _Walk(tuple(met), one.outcome, learnt, spent, tuple(notes))
-        left = Left(_detail(host, one, callout), one.pipelining)
+        left = Left(_detail(host, one, evidence, callout), one.pipelining)
     return _Walk(tuple(met), MtaOutcome.DEFER, learnt, spent, tuple(notes)) if met else None
 
 
 def _added(before: Learnt, now: Learnt) -> Learnt:
     """Join what two hosts taught: the later counts where it says something."""
     return Learnt(
-        domain=now.domain or before.domain,
-        address=now.address,
-        random=before.random if now.random is None else now.random,
-        postmaster=before.postmaster if now.postmaster is None else now.postmaster,
+        *(old if new is None else new for old, new in zip(astuple(before), astuple(now), strict=True))
     )
 
 
-def _detail(host: HostEvidence, met: Met, callout: Callout) -> str | None:
+def _detail(host: HostEvidence, met: Met, evidence: Evidence, callout: Callout) -> str | None:
     """Give the message that a host leaves behind, None where Exim has none."""
     if not callout.shares_transport:
         return met.message
-    return f"{place(host)} : {met.message or 'NULL'}"
+    return f"{place(host, evidence)} : {met.message or 'NULL'}"
 
 
-def _called(hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, callout: Callout) -> MtaView:
+def _called(
+    hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, evidence: Evidence, callout: Callout
+) -> MtaView:
     mailbox = evidence.address.mailbox
     host, last = walk.met[-1]
-    detail = _detail(host, last, callout)
+    detail = _detail(host, last, evidence, callout)
     outcome = walk.outcome
-    notes = [*walk.notes, *_notes(hosts, walk, evidence, callout)]
+    # A host without an address is on Exim's list too.
+    alone = len(hosts) == 1 and all(DnsOutcome.ANSWER in {each.ipv4, each.ipv6} for each in way.exchanges)
+    notes = [*walk.notes, *_notes(hosts, walk, evidence, callout, alone=alone)]
     if outcome is MtaOutcome.ACCEPT:
         words = Told()
     elif outcome is MtaOutcome.REJECT:
@@ -175,9 +199,9 @@ def _called(hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, ca
         outcome, words = MtaOutcome.ACCEPT, Told()
         notes.insert(0, "The callout is not completed; defer_ok makes Exim accept all the same.")
     else:
-        words = deferred(mailbox, _deferred(hosts, detail, callout))
+        words = deferred(mailbox, _deferred(detail, callout, alone=alone))
     extra = tuple(line for _, met in walk.met for line in met.log)
-    words = replace(words, log=(*extra, *words.log))
+    words = replace(words, log=(*_loops(evidence, way), *extra, *words.log))
     learnt = walk.learnt if walk.outcome is not MtaOutcome.DEFER else replace(walk.learnt, address=None)
     kept = exim_cache.records(evidence.address, learnt, callout)
     view = _view(outcome, words, callout, seconds=_add(_dns_seconds(evidence), walk.seconds))
@@ -190,9 +214,9 @@ def _called(hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, ca
     )
 
 
-def _deferred(hosts: tuple[HostEvidence, ...], detail: str | None, callout: Callout) -> str:
+def _deferred(detail: str | None, callout: Callout, *, alone: bool) -> str:
     """Give the message of the log: a reason only where the domain has one mail host address."""
-    if len(hosts) > 1 or detail is None:
+    if not alone or detail is None:
         return INCOMPLETE
     return f"{INCOMPLETE}: {detail}" if callout.shares_transport else detail
 
@@ -215,7 +239,9 @@ def _alone(host: HostEvidence, evidence: Evidence, callout: Callout) -> AskedHos
 # --- what the reader should know beside ------------------------------------------------------------
 
 
-def _notes(hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, callout: Callout) -> list[str]:
+def _notes(
+    hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, callout: Callout, *, alone: bool
+) -> list[str]:
     notes = []
     if evidence.options.mail_from:
         notes.append(
@@ -226,7 +252,7 @@ def _notes(hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, cal
         notes.append(
             "A stock Exim refuses a sender with an address literal at MAIL; this is one with allow_domain_literals."
         )
-    if walk.outcome is MtaOutcome.DEFER and len(hosts) > 1:
+    if walk.outcome is MtaOutcome.DEFER and not alone:
         notes.append("The domain has several mail hosts, so Exim's log gives no reason for the deferral.")
     elif walk.outcome is MtaOutcome.DEFER and walk.last.message is None and callout.shares_transport:
         notes.append("Exim loses why MAIL or RCPT had no good answer; its log says NULL.")
@@ -252,7 +278,7 @@ def _other_orders(
         if other is not None and other.outcome is not walk.outcome:
             notes.append(
                 "Exim draws the order of hosts of equal preference anew each time; where it asks"
-                f" {place(host)} first, the outcome is {other.outcome}."
+                f" {place(host, evidence)} first, the outcome is {other.outcome}."
             )
     return notes
 

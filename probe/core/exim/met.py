@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from probe.core.mail_hosts import addresses_of, spelt
+from probe.core.model import Origin
+
 if TYPE_CHECKING:
     from probe.core.exim.words import Blame
-    from probe.core.model import HostEvidence, MtaOutcome
+    from probe.core.model import Evidence, HostEvidence, MtaOutcome
 
 
 class Left(Struct, frozen=True):
@@ -46,9 +49,15 @@ class Met(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def place(host: HostEvidence) -> str:
-    """Name a host as Exim's log does; an address literal is a name too, in lower case."""
-    return f"{host.name.lower()} [{host.ip}]"
+def place(host: HostEvidence, evidence: Evidence) -> str:
+    """Name a host as Exim's log does: an alias by where it leads (host.c, set_address_from_dns).
+
+    An address literal is a name too, in lower case.
+    """
+    name = host.name.lower()
+    if host.origin is not Origin.LITERAL:
+        name = spelt(addresses_of(name, "AAAA" if ":" in host.ip else "A", evidence).owner, evidence)
+    return f"{name} [{host.ip}]"
 
 
 class Ended(Exception):  # noqa: N818 - no error: the way out of a conversation

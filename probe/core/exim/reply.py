@@ -55,13 +55,14 @@ class Heard(Struct, frozen=True):
 UNTOLD = Heard(Fate.UNTOLD)
 
 
-def hear(exchange: Exchange | None, session: Session, patience: float) -> Heard:
-    """Read one exchange as Exim would that waits `patience` seconds for the whole reply."""
+def hear(exchange: Exchange | None, session: Session, patience: float, room: int = BUFFER) -> Heard:
+    """Read one exchange as Exim would that waits `patience` seconds for the whole reply and has `room` for it."""
     if exchange is None or exchange.outcome in {ExchangeOutcome.CUT_SHORT, ExchangeOutcome.TLS_FAILED}:
         return UNTOLD
     reply = exchange.reply
     lapse = max(0.0, (reply.ended if reply is not None else exchange.ended) - exchange.sent)
-    whole, text = _buffer(_rows(exchange, session))
+    bare = reply is not None and Oddity.BARE_LF in reply.oddities
+    whole, text = _buffer(_rows(exchange, session), "" if bare else "\r", room)
     if exchange.outcome is ExchangeOutcome.TIMEOUT and whole is None:
         return Heard(Fate.TIMEOUT, seconds=patience, early=lapse < patience - 0.5)
     if whole is False and exchange.outcome is not ExchangeOutcome.REPLY:
@@ -77,7 +78,7 @@ def hear(exchange: Exchange | None, session: Session, patience: float) -> Heard:
         fate = Fate.CLOSED if not text else Fate.REFUSED if text[0] == "5" else Fate.OTHER
         return Heard(fate, text, lapse)
     if exchange.outcome is ExchangeOutcome.RESET:
-        return Heard(Fate.RESET, seconds=lapse)
+        return Heard(Fate.RESET, text, lapse)
     return Heard(Fate.MALFORMED, text)  # a flood: more of it fills Exim's buffer too
 
 
@@ -110,11 +111,14 @@ def _flood(session: Session) -> tuple[str, ...]:
     return tuple(line.removesuffix("\r") for line in "".join(reversed(flood))[: 2 * BUFFER].split("\n"))
 
 
-def _buffer(rows: tuple[str, ...]) -> tuple[bool | None, str]:
-    """Fill the buffer: True for a whole reply, False for a malformed one, None where more had to come."""
-    text, room = "", BUFFER
+def _buffer(rows: tuple[str, ...], end: str, room: int) -> tuple[bool | None, str]:
+    """Fill the buffer: True for a whole reply, False for a malformed one, None where more had to come.
+
+    `end` is what stood before the LF of each line, which takes room too.
+    """
+    text = ""
     for line in rows:
-        arrived = f"{line}\r"
+        arrived = line + end
         if len(arrived) >= room - 3:
             return False, _c_string(text + arrived[: room - 3])
         row = line.rstrip(_SPACE)
@@ -170,11 +174,21 @@ class Replies:
         return item
 
     @property
+    def ahead(self) -> bool:
+        """Whether the next reply was there before anything asked for it."""
+        return bool(self._left) and self._left[0].stage is Stage.EXTRA
+
+    @property
     def left_at_once(self) -> bool:
         """Whether the host hung up where we said QUIT, so that it would have on any other command."""
         item = self._left[0] if self._left else None
         gone = {ExchangeOutcome.CLOSED, ExchangeOutcome.RESET}
         return item is not None and item.stage is Stage.QUIT and item.reply is None and item.outcome in gone
+
+
+def room_after(ehlo: str) -> int:
+    """Say how much room the reply to HELO has: a short one to EHLO stays in the buffer before it."""
+    return BUFFER if len(ehlo) >= BUFFER // 2 else BUFFER - len(ehlo) - 1
 
 
 def after_helo(ehlo: str, helo: str) -> str:
@@ -183,7 +197,7 @@ def after_helo(ehlo: str, helo: str) -> str:
     Exim 4.89 to 4.96 keeps both in one buffer and moves the second to the front without its terminating NUL,
     so that the rest of what stood there is read on (seen in its log and in what the relay is told).
     """
-    if len(ehlo) >= BUFFER // 2:
+    if room_after(ehlo) == BUFFER:
         return helo
     return (helo + f"{ehlo}\0{helo}\0"[len(helo) :]).partition("\0")[0]
 

@@ -3,7 +3,7 @@
 Our conversation asks what a callout asks, in the same order. Each reply is taken for the command that Exim would
 have sent, read as Exim reads it (`reply`), and the conversation stops where Exim stops, or where it would go
 on to something that we did not ask: then nothing is told. What comes of MAIL and RCPT, and all the words, differ
-between two generations of Exim: `exim_transport` and `exim_classic`.
+between two generations of Exim: `transport` and `classic`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from probe.core.exim.met import Ended, Learnt, Left, Met, place
-from probe.core.exim.reply import UNTOLD, Fate, Heard, Replies, hear, offers
-from probe.core.exim.words import Blame
+from probe.core.exim.reply import BUFFER, UNTOLD, Fate, Heard, Replies, hear, offers, room_after
+from probe.core.exim.words import LIBRARY, Blame
 from probe.core.facts import SILENT_AFTER
 from probe.core.model import (
     AddressForm,
@@ -25,6 +25,7 @@ from probe.core.model import (
     ExchangeOutcome,
     HostEvidence,
     MtaOutcome,
+    Origin,
     Purpose,
     Session,
     Stage,
@@ -65,6 +66,8 @@ _POLL = 1.0
 """Seconds that Exim lets a Fast Open connection come about before its limit for the greeting begins."""
 _QUIT_WAIT = 1.0
 """Seconds that Exim waits for the reply to QUIT, before the relay is told anything."""
+_BROKEN = ("recv", "send")
+"""What fails in TLS on a connection that was reset: the read, and then the QUIT."""
 _NEED_TLS = re.compile(r"530|.*\bSTARTTLS\b", re.IGNORECASE)
 
 
@@ -73,7 +76,7 @@ class Talk(ABC):
 
     def __init__(self, host: HostEvidence, evidence: Evidence, callout: Callout, left: Left) -> None:
         self.host = host
-        self.where = place(host)
+        self.where = place(host, evidence)
         self.mailbox = evidence.address.mailbox
         self.domain = evidence.address.domain
         self.callout = callout
@@ -88,6 +91,7 @@ class Talk(ABC):
         self._seconds = 0.0
         self._replies: Replies
         self._kept_clear = False
+        self._secure = False
 
     def met(self) -> Met:
         """Hold the conversation."""
@@ -148,8 +152,10 @@ class Talk(ABC):
         """End by the rule that all versions share: a 5xx ends the callout, anything else only this host."""
         if heard.fate is Fate.UNTOLD or (self._kept_clear and _NEED_TLS.match(heard.text)):
             self.end(None)
-        if heard.fate in {Fate.REFUSED, Fate.OTHER} or (heard.fate is Fate.MALFORMED and sent != "QUIT"):
+        if sent != "QUIT" and heard.fate in {Fate.REFUSED, Fate.OTHER, Fate.MALFORMED}:
             self._say_goodbye()
+        if heard.fate is Fate.RESET and self._secure and self.callout.shares_transport:
+            self.log += [f"H={self.where} TLS error on connection ({doing}): {LIBRARY}" for doing in _BROKEN]
         if heard.fate is Fate.REFUSED:
             self.end(MtaOutcome.REJECT, sent=sent, response=heard.text, blame=blame)
         self.end(MtaOutcome.DEFER)
@@ -160,8 +166,8 @@ class Talk(ABC):
         self.end(MtaOutcome.ACCEPT, sent=sent, response=response)
 
     def _say_goodbye(self) -> None:
-        """Count the wait for the reply to QUIT, which the old callout did not have."""
-        if not self.callout.shares_transport:
+        """Count the wait for the reply to QUIT, which the old callout did not have; a spare one is there at once."""
+        if not self.callout.shares_transport or self._replies.ahead:
             return
         last = self.session.exchanges[-1]
         if last.stage is Stage.QUIT:
@@ -171,17 +177,23 @@ class Talk(ABC):
 
     # --- replies -----------------------------------------------------------------------------------
 
-    def take(self, stage: Stage, patience: float | None = None) -> Heard:
+    def take(self, stage: Stage, patience: float | None = None, room: int = BUFFER) -> Heard:
         """Read the reply that Exim takes for that of `stage`: its own, or simply the next after one too many."""
         limit = self.callout.seconds if patience is None else patience
         if self._replies.over:
             return Heard(Fate.CLOSED)
         item = self._replies.next(stage)
-        heard = hear(item, self.session, limit)
+        heard = hear(item, self.session, limit, room)
         self._seconds += heard.seconds
         name = "the greeting" if stage is Stage.BANNER else f"the reply to {stage.value.upper()}"
         if heard.late:
             self.notes.append(f"{self.where}: {name} came, but only after the {limit:.0f} s that Exim waits.")
+        reply = item.reply if item is not None else None
+        if reply is not None and reply.started < reply.ended and limit - 1.0 < heard.seconds < limit:
+            self.notes.append(
+                f"{self.where}: {name} came in pieces, the last of them in the last second of the {limit:.0f} s that"
+                " Exim waits; it counts whole seconds then, so another try may end as a time-out."
+            )
         if heard.early:
             self.notes.append(
                 f"{self.where}: this Exim waits {limit:.0f} s for {name}, longer than we did; what comes in between"
@@ -204,34 +216,46 @@ class Talk(ABC):
 
     def audited(self, *stages: Stage) -> Heard:
         """Read what the audit of the host heard at the last of these stages that it came to."""
-        session = _first(self.host, Purpose.AUDIT)
-        found = [item for item in session.exchanges if item.stage in stages] if session is not None else []
-        if session is None or not found:
+        heard = self._last_of(_first(self.host, Purpose.AUDIT), *stages)
+        if heard.fate is Fate.UNTOLD:
             self.notes.append(f"{self.where}: Exim asks for the postmaster too, which only --audit does.")
-            return UNTOLD
-        heard = hear(found[-1], session, self.callout.seconds)
         self._seconds += heard.seconds
         return heard
+
+    def _last_of(self, session: Session | None, *stages: Stage) -> Heard:
+        """Read the last answer that a session had at one of these stages.
+
+        A host that answers more than it is asked is out of step with Exim somewhere else.
+        """
+        exchanges = session.exchanges if session is not None else ()
+        found = [item for item in exchanges if item.stage in stages]
+        if session is None or not found or any(item.stage is Stage.EXTRA for item in exchanges):
+            return UNTOLD
+        return hear(found[-1], session, self.callout.seconds)
 
     def reset(self) -> Heard:
         """Read the answer to RSET: that of the callout itself where it had one, else that of the audit."""
         if self._replies.over:
             return Heard(Fate.CLOSED)
+        if self._replies.ahead:
+            return self.take(Stage.RSET)
         own = next((item for item in self.session.exchanges if item.stage is Stage.RSET), None)
         return self.audited(Stage.RSET) if own is None else hear(own, self.session, self.callout.seconds)
 
     def random(self) -> Heard:
-        """Read what the host said of a mailbox that cannot exist; --catch-all alone asks for one."""
-        found = [item for item in self.session.exchanges if item.stage is Stage.RCPT_RANDOM]
-        heard = hear(found[-1], self.session, self.callout.seconds) if found else UNTOLD
+        """Read what the host said of a mailbox that cannot exist: to --catch-all, or else to --audit."""
+        heard = self._last_of(self.session, Stage.RCPT_RANDOM)
+        if heard.fate is Fate.UNTOLD:
+            # A local part of 64 octets is as good as a random one.
+            heard = self._last_of(_first(self.host, Purpose.AUDIT), Stage.RCPT_LONG)
         # As the second recipient of one transaction it may be refused for that alone (RFC 5321 4.5.3.1.10).
         alone = heard.text.startswith(("452", "503")) or "too many" in heard.text.lower()
         told = heard.fate in {Fate.REFUSED, Fate.OTHER} and not alone
         if heard.fate is not Fate.POSITIVE and not told:
             self.notes.append(
                 f"{self.where}: Exim asks for a random mailbox first, and what that is answered is not known"
-                " (--catch-all asks, once the mailbox itself is accepted). Were it accepted, Exim would accept, and"
-                " were it deferred, defer."
+                " (--catch-all asks, once the mailbox itself is accepted, and --audit too). Were it accepted, Exim"
+                " would accept, and were it deferred, defer."
             )
             return UNTOLD
         return heard
@@ -293,6 +317,10 @@ class Talk(ABC):
         error = _STRERROR.get(connect.errno_name or "", _STRERROR[_ERRNO[connect.outcome]])
         if connect.outcome is ConnectOutcome.RESET and self.callout.shares_transport:
             # The connection stood and was reset before we could look; Exim hears of it at its first read.
+            self.notes.append(
+                f"{self.where}: the connection was reset before we could read from it; had a refusal come first, Exim"
+                " would reject."
+            )
             self.not_greeted("initial connection", Heard(Fate.RESET))
         if self.callout.fast_open and connect.outcome in _BY_ICMP:
             error = self.where
@@ -326,7 +354,7 @@ class Talk(ABC):
         if replies.left_at_once:
             heard = Heard(Fate.CLOSED)
         elif replies.over or replies.shifted or replies.has(Stage.HELO):
-            heard = self.take(Stage.HELO)
+            heard = self.take(Stage.HELO, room=room_after(ehlo) if self.callout.shares_transport else BUFFER)
         else:
             self.end(None)
         if heard.fate is Fate.POSITIVE:
@@ -380,8 +408,10 @@ class Talk(ABC):
 
     def _shake_hands(self) -> NoReturn:
         tls = self.session.tls
-        if tls is None or _injected(self.session):
-            self.end(None)
+        if tls is None or _injected(self.session) or self.host.origin is Origin.LITERAL:
+            self.end(
+                None
+            )  # 4.96 breaks down where TLS begins with an address literal (seen), which tells no more
         self._seconds += tls.ended - tls.started
         if not tls.ok:
             self.without_tls()
@@ -392,6 +422,7 @@ class Talk(ABC):
         heard = self.take(Stage.EHLO)
         if heard.fate is not Fate.POSITIVE:
             self.end(None)  # Exim says MAIL at once, or starts over in clear
+        self._secure = True
         self.transact(heard.text)
 
 

@@ -37,7 +37,7 @@ class TransportTalk(Talk):
         text = printing(heard.text.lstrip())
         if heard.fate is Fate.TIMEOUT:
             self.message = f"SMTP timeout after {what}"
-        elif heard.fate in {Fate.CLOSED, Fate.RESET}:
+        elif heard.fate in {Fate.CLOSED, Fate.RESET} and not text:
             self.message = f"Remote host closed connection in response to {what}"
         elif heard.fate is Fate.MALFORMED:
             empty = "" if text else "(an empty line) "
@@ -51,7 +51,7 @@ class TransportTalk(Talk):
 
     def not_greeted_twice(self, command: str, heard: Heard, ehlo: str) -> NoReturn:
         """End at HELO; where the host hung up there, what it said to EHLO is quoted, line ends and all."""
-        if heard.fate in {Fate.CLOSED, Fate.RESET}:
+        if heard.fate in {Fate.CLOSED, Fate.RESET} and not heard.text:
             self.message = (
                 f"Remote host closed connection in response to {command} (EHLO response was: {ehlo})"
             )
@@ -78,11 +78,11 @@ class TransportTalk(Talk):
             # Whoever does not answer for the mailbox has not answered for the random one before it either.
             self._rcpt_failed(command if told else self._random_command(), heard)
         known = heard.fate is Fate.POSITIVE
+        self.learn(address=known)
         if not known:
             self._say_of_rcpt(command, heard)
         if self.callout.asks_postmaster:
             self._ask_postmaster(known=known)
-        self.learn(address=known)
         if known:
             self.accepted(command, heard.text)
         self.failed(command, heard)
@@ -142,13 +142,11 @@ class TransportTalk(Talk):
         if reset.fate is not Fate.POSITIVE:
             if reset.fate in {Fate.REFUSED, Fate.OTHER, Fate.CLOSED}:
                 self._say_if_silent(f'response to "RSET" was: {printing(reset.text) or "connection dropped"}')
-            if reset.fate is Fate.REFUSED:
-                self.learn(address=known)
             self.failed("RSET", reset)
         command = f"RCPT TO:<postmaster@{self.domain}>"
         heard = self.audited(Stage.RCPT_POSTMASTER, Stage.RCPT_POSTMASTER_AGAIN)
         if heard.fate is Fate.POSITIVE:
-            self.learn(postmaster=True, address=known)
+            self.learn(postmaster=True)
             if known:
                 self.accepted(command, heard.text)
             self.end(MtaOutcome.REJECT, sent=command, response=heard.text)
@@ -159,5 +157,5 @@ class TransportTalk(Talk):
             self.end(None)
         self._say_of_rcpt(command, heard)
         if heard.fate is Fate.REFUSED:
-            self.learn(postmaster=False, address=known)
+            self.learn(postmaster=False)
         self.failed(command, heard, Blame.POSTMASTER)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 RECIPIENT = "<recipient>"
 """Where the log names the recipient of the mail, in angle brackets as it does."""
-TLS_WORDS = "(gnutls_handshake): <words of the TLS library>"
-"""What stands for the error of a TLS handshake: Exim's library has its own words for it."""
+LIBRARY = "<words of the TLS library>"
+"""What stands for the words that Exim's TLS library has for an error."""
+TLS_WORDS = f"(gnutls_handshake): {LIBRARY}"
+"""What stands for the error of a TLS handshake."""
 RANDOM = "<name of the mail server>-<time>-testing"
 """What stands for the local part that the option `random` makes (`callout_random_local_part`)."""
 

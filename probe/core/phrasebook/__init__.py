@@ -37,6 +37,8 @@ TABLE: tuple[Row, ...] = (
         triplet/tuple
         first time/attempt .. try/retry
         first time sender/connection
+        {not} yet authorized/authorised/known/seen
+        this {mail} is temporarily denied
         """,
         "451 4.7.1 <user@example.com>: Recipient address rejected: Intentional policy rejection, "
         "please try again later",
@@ -50,12 +52,24 @@ TABLE: tuple[Row, ...] = (
         unverified address
         address verification in progress
         callout/verification .. in progress
-        could not complete sender/recipient verify
-        unable/failed to complete sender/recipient verification/verify
+        could not complete recipient verify/verification
+        unable/failed to complete recipient verification/verify
         """,
         "450 4.1.1 <user@example.com>: Recipient address rejected: unverified address: "
         "Address verification in progress",
         "Postfix smtpd",
+    ),
+    Row(
+        "delivery-given-up",
+        About.TEMPORARY,
+        """
+        {mail}/delivery time? expired
+        {not} answer from host/server
+        bad connection
+        connection dropped/lost/timed
+        """,
+        "550 5.4.300 Message expired",
+        "Exchange documentation: a relay behind the host could not reach the next one in time",
     ),
     Row(
         "helo-first",
@@ -71,10 +85,23 @@ TABLE: tuple[Row, ...] = (
         out of order/sequence
         nested mail
         sender already
+        duplicate/second/repeated helo/ehlo
         """,
         "503 5.5.1 Error: send HELO/EHLO first",
         "Postfix smtpd",
         at=Stage.MAIL,
+    ),
+    Row(
+        "out-of-turn",
+        About.PROTOCOL,
+        """
+        protocol violation
+        synchronization/synchronisation
+        before .. greeting/banner
+        """,
+        "554 SMTP synchronization error",
+        "Exim: we spoke before it was our turn",
+        at=Stage.BANNER,
     ),
     Row(
         "smtputf8",
@@ -191,6 +218,7 @@ TABLE: tuple[Row, ...] = (
         {not} .. delivery status notifications/notification
         non delivery reports/report/notifications
         never sent/sends {mail}
+        bounces/dsns/ndrs are? {refused}
         """,
         "553 5.7.1 Null sender is not allowed",
         "NetEase and others",
@@ -243,6 +271,7 @@ TABLE: tuple[Row, ...] = (
         """
         authentication/auth/login/credentials/password failed/failure/unsuccessful/invalid/incorrect
         incorrect/invalid/bad authentication/credentials/password/login/username
+        username/password/user/login .. {not} {allowed}/match/valid
         """,
         "535 5.7.8 Error: authentication failed",
         "Postfix smtpd, RFC 4954",
@@ -273,6 +302,7 @@ TABLE: tuple[Row, ...] = (
         unauthenticated {mail}
         {not}/fails/failed pass/passed/to .. authentication
         sender .. authenticate/authentication
+        authentication level/requirement/requirements/policy/status
         """,
         "550 5.7.26 Unauthenticated email from example.net is not accepted due to domain's DMARC policy",
         "Gmail documentation",
@@ -282,9 +312,17 @@ TABLE: tuple[Row, ...] = (
         About.RELAY,
         """
         !rejected relay/relaying access? denied/prohibited/refused/rejected
+        relay/relaying to @/#host? denied/prohibited/refused/rejected
         """,
         "550 5.7.1 <user@example.com>... Relaying denied. Proper authentication required.",
         "sendmail: authentication is named as a way out, but what is refused is to relay",
+    ),
+    Row(
+        "sender-unknown-to-recipient",
+        About.POLICY,
+        "sender was/is? not authenticated by/for/when/to",
+        "550 5.7.134 Sender was not authenticated for mailbox",
+        "Exchange documentation: the mailbox exists and takes only senders of its organization",
     ),
     Row(
         "authentication",
@@ -320,14 +358,18 @@ TABLE: tuple[Row, ...] = (
         command/parameter unrecognized/unrecognised/unknown/unimplemented
         unrecognized/unrecognised/unknown/invalid/bad .. parameters
         {not} implemented
-        synchronization/synchronisation/pipelining
-        protocol error/violation
+        pipelining
+        protocol error
+        argument/arguments/parameter/parameters/option {not} {allowed}
         need/needs/must .. fully qualified
         {not} fully qualified
         missing/unmatched/unbalanced .. colon/bracket/brackets/domain
         command .. {not}/disabled/refused
         too many .. errors/commands
         bare lf/cr/linefeed/newline
+        wrong protocol
+        stray newline/newlines
+        malformed address/recipient/path
         """,
         "501 5.1.3 Bad recipient address syntax",
         "Postfix smtpd",
@@ -337,10 +379,11 @@ TABLE: tuple[Row, ...] = (
         "mailbox-full-outright",
         About.FULL,
         """
-        mailbox/inbox/maildir/maildrop/user/account/recipient is? full
+        mailbox/inbox/maildir/maildrop/user/account/recipient is? too/temporarily? full
         mailbox/user/account/recipient/inbox is? over quota/overquota
         mailbox/user/inbox quota/size/storage limit? is? exceeded
         {box} @? .. over quota/overquota
+        {box} @? is? over the/its/their/his quota
         {box} has too much/many {mail}
         insufficient/{not} .. space/storage/room/quota in/for/on .. mailbox/user/recipient/account/inbox
         """,
@@ -355,12 +398,29 @@ TABLE: tuple[Row, ...] = (
         !mailbox/user/account/quota/inbox size limit/limits
         size of .. {mail}
         {mail}/header/headers/line/lines/body/attachment .. too {size}
+        {mail} is? larger/bigger than
         line length/limit
+        mailsize/messagesize
+        message/mail length
         """,
         "552 5.3.4 Message size exceeds fixed limit",
         "Postfix; RFC 1870",
     ),
     # --- About us: how often ----------------------------------------------------------------------
+    Row(
+        "spam-by-content",
+        About.CONTENT,
+        """
+        {mail} .. classified/identified/detected/flagged/marked/recognized/recognised/regarded/considered as spam
+        detected your? {mail} as spam
+        {mail} .. looks/look/appears .. spam
+        probability/likelihood/score/level of spam
+        spam score/probability/points/level/filter/content
+        """,
+        "550 This message was classified as SPAM",
+        "content filters: it is the message, and not its sender, that is called so",
+        codes=("5",),
+    ),
     Row(
         "bad-traffic",
         About.POLICY,
@@ -411,6 +471,17 @@ TABLE: tuple[Row, ...] = (
         slow down
         too fast/quickly/frequent/frequently/often/rapidly
         concurrent/simultaneous connections/sessions
+        too many .. mails/messages/connections/recipients/rcpts/sessions
+        per hour/minute/second/day/connection/session
+        submission rate/quota/limit/limits
+        out of .. rcpt/recipients
+        thread/relay limit
+        limit exceeded for customer
+        number of {traffic} exceeds/exceeded/over
+        maximum/max/excessive/limit number? of? {traffic}
+        {traffic} rate/limit/limits too? high/exceeded/reached
+        daily/hourly {traffic} limit/limits
+        limit on {traffic}
         """,
         "421 4.7.0 Too many concurrent SMTP connections; please try again later",
         "Exim, sendmail and others",
@@ -432,6 +503,9 @@ TABLE: tuple[Row, ...] = (
         open relay
         list of allowed rcpthosts/domains/hosts
         rcpthosts
+        relay/relaying access? is {not}/disabled
+        relay/relaying to/for .. is {not}
+        relay/relaying disabled
         """,
         "550 relay not permitted",
         "Exim",
@@ -462,6 +536,7 @@ TABLE: tuple[Row, ...] = (
         mailbox is/was/has been? blocked/disabled/suspended/closed/deleted/deactivated/locked
         mailbox disabled/suspended/inactive/deactivated/locked/closed/blocked
         recipient/user account/mailbox? is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
+        mailbox/user/account/recipient/inbox is? {not} accepting/receiving {mail} .? $
         !your/sender account is/was/has been? disabled/suspended/closed/deleted/deactivated/locked
         """,
         "554 5.2.1 <user@example.com>: mailbox disabled, not accepting messages",
@@ -491,6 +566,9 @@ TABLE: tuple[Row, ...] = (
         {wrong} dns mx/record/records/resource
         return path .. {refused}/{wrong}/{not}
         badmailfrom
+        sender/senders address? must/should
+        could not complete sender verify/verification
+        unable/failed to complete sender verification/verify
         """,
         "553 5.1.8 <probe@example.net>... Domain of sender address probe@example.net does not exist",
         "sendmail",
@@ -532,10 +610,10 @@ TABLE: tuple[Row, ...] = (
         {mail} from {ip} .. deferred/delayed
         connection/connections/{mail} .. {not} be? {allowed} from
         ip .. in .. list/lists
-        connection/connections/connect/session/envelope {refused}/dropped/closed
+        connection/connections/connect/session/envelope {refused}
         {not} {allowed} to connect/send/deliver/talk/submit
         {not} {allowed} {mail} from
-        {not} accepting connections/mail/messages/smtp
+        {not} accepting connections/smtp
         administrative/administratively prohibition/prohibited/denied/rejected/blocked
         banned/dynamic/dialup/residential .. ip/host/address/sender/network/range/proxy
         infected/compromised/abusive/open .. ip/host/address/sender/network/range/proxy
@@ -554,6 +632,12 @@ TABLE: tuple[Row, ...] = (
         smtp server/relay of your
         hl ipb/rep/icc/ifc
         no smtp service
+        black/blacklisted/blocked/bad ip/ips
+        host/server/system denies
+        {ip}/ip {not} in/on .. whitelist/allowlist/list
+        {not} have permission/permissions/rights to send/deliver/relay/connect
+        spam ip/ips
+        outgoing/outbound mail .. suspended/disabled/{refused}
         """,
         "554 5.7.1 <mail.example.net[192.0.2.1]>: Client host rejected: Access denied",
         "Postfix smtpd, check_client_access",
@@ -597,7 +681,7 @@ TABLE: tuple[Row, ...] = (
         "mailbox-full",
         About.FULL,
         """
-        {box}/users/storage/disk/quota/inbox .. is? full
+        {box}/users/storage/quota/inbox .. is? full
         {full} mailbox/inbox
         overquota
         over .. quota/limit/allocation
@@ -614,6 +698,9 @@ TABLE: tuple[Row, ...] = (
         {box} .. too large/big
         {box} .. has too/no many/room/space
         mailbox/maildir/inbox storage exceeded
+        exceed/exceeds/exceeded/exhausted/exceeding .. storage/disk/space/allotment
+        {box} .. reached .. maximum/limit/capacity/size
+        {box} .. capacity exceeded/reached
         """,
         "552 5.2.2 <user@example.com>: The user you wrote to has exceeded the storage quota",
         "Dovecot, Cyrus and others",
@@ -651,7 +738,7 @@ TABLE: tuple[Row, ...] = (
         {box} .. retired/dormant/abandoned/stopped
         {box} is/has/been/was been? deleted/removed
         account/accounts/inbox is/has/been/was been? blocked
-        disabled/suspended/inactive/deactivated/locked/frozen/expired/terminated {box}
+        !or disabled/suspended/inactive/deactivated/locked/frozen/expired/terminated {kind}? {box}
         {box} .. on hold
         {not} longer active
         {box} .. {not} .. activated/enabled/accepting
@@ -683,9 +770,9 @@ TABLE: tuple[Row, ...] = (
         connection/connections {not}
         relay access/list/host/hosts/client/network
         reply/return/reverse address/path/domain/lookup
-        !check/verify/correct/recheck/checking/verifying your e? mail/email? address/account/domain/server/host/quota
-        your e? mail/email? {us}
-        you {not}
+        !check/verify/correct/recheck/checking/verifying your mail/email? address/account/domain/server/host/quota
+        your mail/email? {us}
+        !sure you {not}
         you are/were/do/have {not}
         for/to you
         for/of sending
@@ -716,6 +803,25 @@ TABLE: tuple[Row, ...] = (
         ^ blocked/denied
         database/internal/server/ldap/lookup error/failure/failed
         service unavailable
+        {refused} you
+        members/membership
+        member list/of
+        non member
+        mailing list/lists
+        this list
+        of list
+        exceed/exceeds/exceeded your
+        {not} tell/disclose/reveal/confirm
+        will never
+        spamtrap/spamtraps/trap/traps/honeypot
+        your isps/providers/network
+        authenticate/authenticated/guest
+        from host
+        sends
+        adress #ip
+        relay user/users
+        for relay/relaying
+        !rejected access denied
         """,
         "550 Invalid recipient or sender",
         "whoever else may be meant: of the labelled refusals of mailboxes none says any of these",
@@ -727,6 +833,9 @@ TABLE: tuple[Row, ...] = (
         temporary/timeout/later
         temporarily unavailable/deferred/rejected/unable
         at this time
+        temporarily ./$
+        ^ temporarily
+        timed out
         """,
         "550 No such user at this time",
         "words that make it a matter of time: a mailbox that does not exist is not missing for now",
@@ -746,6 +855,13 @@ TABLE: tuple[Row, ...] = (
         {not} .. mail/messages? for that/this/the/your? domain
         {not} a? local/valid/known/hosted/our domain
         {not} {allowed}/handle/host/serve {mail}? for .. domain
+        {not} host/serve/handle the/that/this/recipient/destination? domain
+        recipient/destination domain is? unknown
+        {not} such recipient/destination/that/this domain
+        recipient/destination domain {not} {here}
+        {not}/unable .. find .. recipient domain
+        unable/failed to route
+        mx lookup failed/failure
         """,
         "550 5.1.2 <user@example.com>: Recipient address rejected: Domain not found",
         "Postfix smtpd, reject_unknown_recipient_domain",
@@ -756,12 +872,11 @@ TABLE: tuple[Row, ...] = (
         """
         {box} is/are? unknown
         {box} .. unknown
-        unknown {box}
-        unknown or? illegal/invalid? email/mail/local/recipient? {box}
+        unknown {kind}? {box}
+        unknown or/and? illegal/invalid/{closed}? {kind}? {box}
         {box} {not} a? local
-        unknown local part
-        local part .. unknown/{wrong}
-        {not} such {box}
+        localpart .. {wrong}
+        {not} such {kind}? {box}
         {not} such local? {box}/person/name/customer/member/email/mail/recepient/recipent
         nosuchuser
         ^ no {box} .? $
@@ -772,7 +887,7 @@ TABLE: tuple[Row, ...] = (
         {not} one by/with/of/named/called/at that/this
         nobody/noone here? by/with/of/named/called that/this/the
         anyone/anybody/somebody by/with/named/called that/this
-        {box}/email .. {not} .. in/on our/my/the/this system/database/records/directory/table/file/server
+        {box}/email .. {not} .. in/on our/my/the/this system/database/records/directory/table/file/server/host/machine
         {not} in/on our/my local list/users/recipients
         {box}/email {not} in/on .. system/database/directory/file/record/office
         @ is? unknown
@@ -786,16 +901,15 @@ TABLE: tuple[Row, ...] = (
         {not} longer a/an/our customer/user/member/client/subscriber
         {not} the/an address of
         {not} resolve to .. mailbox/user/account
-        unresolvable {box}
-        {not} {box} .. {here}/by/with/named/available/called/like/for
-        {not} mail? box .. {here}/by/with/named/available/called/for/found
-        {not} a? {here}/active {box}
-        {not} a/an/our/one? .. known/valid/active/existing {box}/customer/email/username
+        unresolvable {kind}? {box}
+        {not} {kind}? {box} .. {here}/by/with/named/available/called/like/for/matching/matches
+        {not} a? {here}/active {kind}? {box}
+        {not} a/an/our/one? .. known/valid/active/existing {kind}? {box}/customer/email/username
         {not} a/an/our/one? .. real/current/legitimate/registered/deliverable {box}/customer/email/username
         !sender {box}/email .. {not} .. {here}
         !sender {box}/email .. {not} be? {here}
         {box}/email .. nonexistent/nonexisting/inexistent/nonexistant/inexistant
-        nonexistent/nonexisting/unexisting/nonexistant {box}/email
+        nonexistent/nonexisting/unexisting/nonexistant {kind}? {box}/email
         {box}/email .. {not} longer
         {box} has/have moved
         unable/failed to find/locate .. {box}/email
@@ -805,6 +919,20 @@ TABLE: tuple[Row, ...] = (
         {not} have/has an? .. account/mailbox/inbox
         {not} have/has a/an/any {box}
         {not} in my/our/the? validrcptto/rcptto/recipient list/table/map
+        {not} a/an/one? user/customer/recipient of
+        is {not} a/an/our? local/hosted/mail/email {box}
+        unrecognized/unrecognised/unregistered/unidentified {kind}? {box}
+        !sender {box} .. {not} be? resolved
+        {box} does? {not} resolve .? $
+        {not} match/matching any/an/existing? {kind}? {box}
+        {box} .. {not} match any {kind}? {box}
+        @ is/was/could/does/has? {not} be? {here}
+        @ nonexistent
+        person is? unknown
+        {not} existent/existing {kind}? {box}
+        {not} exist/exists/know/recognize/recognise that/this/the/such {box}
+        unavailable {kind}? user
+        {box} {not} in/on our/the? route/routing list/table
         """,
         "550 5.1.1 <user@example.com>: Recipient address rejected: User unknown in local recipient table",
         "Postfix smtpd",
@@ -813,14 +941,15 @@ TABLE: tuple[Row, ...] = (
         "address-invalid",
         About.MISSING_MAILBOX,
         """
-        invalid/bad/illegal/incorrect/wrong/misspelled destination? e? mail? {box}
+        invalid/bad/illegal/incorrect/wrong/misspelled {kind}? {kind}? {box}
         invalid/bad destination .. {box}
         !sender {box} is? marked? as? invalid
         !sender {box}/email .. invalid/misspelled
         {box} .. {not} be? delivered/deliverable
         !sender {box}/email .. is wrong/incorrect/misspelled/bad
         address error
-        unrouteable/unroutable/undeliverable {box}
+        unrouteable/unroutable/undeliverable {kind}? {box}
+        @ is? undeliverable
         unrouteable/unroutable
         {not} route to .. {box}
         cannot/could route to
@@ -884,6 +1013,7 @@ TABLE: tuple[Row, ...] = (
         body
         html
         url/urls/links
+        conversion/media
         """,
         "554 5.6.0 Message rejected as spam by content filtering",
         "content filters",
@@ -910,6 +1040,8 @@ TABLE: tuple[Row, ...] = (
         temporarily unavailable/deferred/rejected
         insufficient system? resources/storage/memory/space/disk
         system/server/internal/local/database/configuration error/errors/failure/problem
+        {mail} could not be stored/saved/queued
+        error/failed/failure writing/reading/storing
         """,
         "451 4.3.0 Temporary lookup failure",
         "Postfix smtpd",
@@ -957,11 +1089,12 @@ TABLE: tuple[Row, ...] = (
         go away
         ask your postmaster/administrator/provider/isp
         unwelcome
+        ^ command/sender rejected/denied
         """
         + other_tongues.REFUSED,
         "550 5.7.1 Access denied",
         "many",
-        codes=("51", "52", "53", "54", "55"),
+        codes=("51", "52", "53", "54", "55", "57", "59"),
     ),
     # --- Vague about the mailbox ------------------------------------------------------------------
     *provider_keys.VAGUE,
@@ -984,6 +1117,7 @@ TABLE: tuple[Row, ...] = (
         About.MISSING_MAILBOX,
         """
         ^ @? recipient/address/rcpt/user @? rejected/refused @? .? $
+        ^ rejected/refused recipient/address/rcpt/user @? .? $
         """,
         "550 #5.1.0 Address rejected.",
         "AsyncOS of IronPort; no reason is given",
@@ -997,7 +1131,7 @@ TABLE: tuple[Row, ...] = (
         {not} such host
         domain .. {not} {here}
         domain found
-        host/domain unknown
+        host/domain is? unknown
         unknown/invalid/nonexistent/unrouteable/unroutable mail? host/domain
         host .. {not} found
         domain is? {wrong}/unknown/nonexistent
@@ -1032,7 +1166,11 @@ ENHANCED: dict[str, About] = {
     "5.2": About.PROTOCOL,
     "5.3": About.RATE,
     "5.4": About.PROTOCOL,
+    "5.5": About.PROTOCOL,
     "6.0": About.CONTENT,
+    "6.1": About.CONTENT,
+    "6.2": About.CONTENT,
+    "6.3": About.CONTENT,
     "6.7": About.PROTOCOL,
     "7.8": About.AUTH,
     "7.9": About.AUTH,

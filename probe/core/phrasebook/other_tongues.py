@@ -1,7 +1,8 @@
 """What mail hosts say in other languages than English: rows of the phrase table, in the places that it names.
 
-German, French, Spanish, Portuguese, Italian, Dutch, Polish, Turkish, Russian, Chinese (both scripts), Japanese
-and Korean. Each row holds one meaning in all of them, so that a meaning has one weight whatever the language.
+German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, Swedish, Danish, Norwegian, Hungarian,
+Romanian, Turkish, Russian, Chinese (both scripts), Japanese and Korean. Each row holds one meaning in all of
+them, so that a meaning has one weight whatever the language.
 
 What is said to be missing must be named as a mailbox, a user or an address: `existiert nicht` by itself may be
 said of our domain. A word for the sender, our address or a list makes a text doubtful, as it does in English.
@@ -22,6 +23,13 @@ _IT = "utente/destinatario*/casella/indirizzo/account"
 _NL = "account/gebruiker*/ontvanger*/adres/mailbox/postbus/postvak/geadresseerde"
 _PL = "uzytkownik*/odbiorc*/adres/skrzynk*/konto/adresat*"
 _TR = "kullanici*/alici*/adres/adresi/kutu*/hesap*/hesab*"
+_CS = "uzivatel*/prijemce*/prijemca/adresat*/schrank*/adresa/ucet"
+_SV = (
+    "anvandare*/mottagare*/modtager*/mottaker*/bruger*/bruker*/adressen/brevlada*/postkasse*/"
+    "konto/kontot/kontoen"
+)
+_HU = "felhasznalo/cimzett/postafiok/cim"
+_RO = "utilizator*/destinatar/destinatarul/casuta/adresa/contul"
 _RU = "пользовател*/получател*/адрес/адреса/ящик*/аккаунт*/адресат*/абонент*"
 _ZH = (
     "用户/用戶/使用者/收件人/收件者/收信人/邮箱/郵箱/信箱/邮箱地址/邮件地址/郵件地址/地址/帐户/账户/帳戶/"
@@ -182,6 +190,12 @@ FULL: tuple[Row, ...] = (
         超过/超出/超過 .. 配额/配額/容量
         配额/配額 .. 已满/已滿/超出/超过/不足
         容量 .. 超えて/超過/オーバー/一杯/いっぱい
+        {_CS} .. plna/plny/preplnen*
+        {_SV} .. full/fuld
+        {_HU} .. megtelt/tele
+        speichervolumen/speicherplatz/quota .. uberschritten/ueberschritten/erschopft/erschoepft
+        zuviele mails/nachrichten
+        superato/superata/supero .. quota/limite/spazio
         """,
         "552 Das Postfach ist voll",
         "German mail hosts",
@@ -221,7 +235,7 @@ DOUBT: tuple[Row, ...] = (
         发件人/发件者/發件人/寄件人/寄件者/发信人/發信人/发送者/发送方/发件地址/来信方
         送信者/送信元/差出人/発信者/差出元/발신자
         ihre/ihr/deine adresse/mailadresse/emailadresse/konto/mailbox/domain/server/mailserver/benutzer*
-        ihre/deine e mail adresse
+        ihre/deine email adresse
         votre adresse/boite/compte/domaine/serveur
         su/tu direccion/cuenta/buzon/dominio/servidor
         seu/sua/suo/tuo/tua/vostro endereco/conta/dominio/servidor/indirizzo/account/casella/server
@@ -235,6 +249,8 @@ DOUBT: tuple[Row, ...] = (
         plus tard
         temporairement/temporalmente/temporariamente/temporaneamente/vorubergehend/временно/tijdelijk/tymczasowo
         verbindung/connexion/conexion/conexao/connessione/соединени*
+        avsandar*/afsender*/avsender*/odesilatel*/odosielatel*/felado*/expeditor*/lahettaja*
+        din/ditt/deres/vase/vasa/vas/dumneavoastra/dvs
         """,
         "550 Ihre Adresse existiert nicht",
         "whoever else may be meant, as in the row of the English words",
@@ -285,7 +301,7 @@ UNKNOWN: tuple[Row, ...] = (
         такого/такой {_RU} .. нет/не
         нет такого/такой {_RU}
         неизвест*/несуществующ*/неверный/недействительн* {_RU}
-        {_ZH} .. 不存在/未找到/找不到/查無此人/查无此人
+        {_ZH} .. 未开通/未注册/没有开通/不存在/未找到/找不到/查無此人/查无此人
         {_ZH} 无效/無效/未知/错误/有误
         未知/无效/無效/错误 的? {_ZH}
         没有/沒有/无/無/找不到/未找到/不存在 此/该/該/这个/這個? {_ZH}
@@ -294,6 +310,16 @@ UNKNOWN: tuple[Row, ...] = (
         無効な/不明な/存在しない {_JA}
         {_KO} .. 존재하지/찾을
         존재하지 .. {_KO}
+        {_CS} .. neexistuje/neznam*/nenalezen*/nenajden*
+        neznam*/neexistujici {_CS}
+        {_SV} .. finns/findes/finnes/existerar/eksisterer inte/ikke
+        {_SV} .. okand*/ukendt*/ukjent*
+        okand*/ukendt*/ukjent* {_SV}
+        {_HU} .. nem letezik/talalhato
+        {_HU} .. ismeretlen
+        ismeretlen {_HU}
+        {_RO} .. necunoscut*/inexistent/inexistenta
+        {_RO} nu exista
         """,
         "550 5.1.1 <user@example.com>: Destinataire inconnu",
         "French mail hosts",

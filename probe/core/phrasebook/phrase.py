@@ -38,7 +38,8 @@ class Row(Struct, frozen=True):
 
     `phrases` has one phrase a line. `example` is a reply that this row must win, at the stage `at`; `source`
     says whose wording it is. `codes` are the first digits of the reply codes for which the row counts (`52`
-    means 520 to 529); empty means any. An `id` never changes its meaning; a new meaning is a new id.
+    means 520 to 529), or whole enhanced codes (`5.4.1`); empty means any. An `id` never changes its meaning;
+    a new meaning is a new id.
     """
 
     id: str
@@ -54,9 +55,10 @@ class Row(Struct, frozen=True):
 CLASSES = {
     # Who gets mail. `name` and `person` are not here: they also stand for hosts and senders.
     "box": "user users username userid mailbox mailboxes mailaccount account accounts recipient recipients "
-    "rcpt address addresses addressee addressees inbox alias maildrop subscriber localpart userpart "
+    "rcpt address addresses adress addressee addressees inbox alias maildrop subscriber localpart userpart "
     "mailaddress emailaddress emailaccount mailuser emailuser",
-    "not": "not no never cannot isnt arent wasnt doesnt dont didnt cant couldnt hasnt wont non",
+    "kind": "email mail local recipient destination final delivery",
+    "not": "not no never cannot isnt arent wasnt werent doesnt dont didnt cant couldnt hasnt havent wont non",
     "here": "exist exists existing existent existed found known recognized recognised registered located "
     "valid defined there here real",
     # Who connects: us. `sender` is a class of its own, because it may mean the envelope.
@@ -64,14 +66,15 @@ CLASSES = {
     "connections gateway provider isp range country",
     "your": "your sending senders source originating connecting remote client clients peer #ip #ours",
     "ip": "#ip #ours",
-    "refused": "rejected rejecting blocked denied refused banned prohibited barred forbidden disallowed "
-    "blackholed untrusted unwelcome suspicious",
+    "refused": "rejected rejecting blocked denied denies deny refused refuses banned prohibited barred "
+    "forbidden disallowed blackholed untrusted unwelcome suspicious",
     "allowed": "allowed authorized authorised permitted accepted accept accepting welcome "
     "allow permit trusted",
     "mail": "mail mails email emails message messages",
     "sender": "sender senders from mailfrom originator",
     "wrong": "invalid bad malformed fake forged faked illegal bogus incorrect improper "
     "unacceptable wrong unresolvable",
+    "traffic": "messages mails emails connections recipients rcpts requests sessions deliveries",
     "rate": "rate rates frequency limit limits quota throttle volume",
     "closed": "disabled suspended inactive deactivated locked frozen expired closed terminated discontinued "
     "cancelled canceled inactivated",

@@ -25,12 +25,27 @@ DECISIVE: tuple[Row, ...] = (
         "gmail-policy",
         About.POLICY,
         """
-        p=unsolicitedmessageerror/p=unsolicitedipmessage/p=blockedmessage/p=notauthorizederror
+        p=unsolicitedmessageerror/p=unsolicitedipmessage/p=notauthorizederror
         p=unauthenticatedmessage/p=unauthorizedsender/p=ipv6autherror
         p=unsolicitedratelimiterror/p=spamratelimiterror
         """,
         "550 5.7.1 Please visit https://support.google.com/mail/?p=UnsolicitedMessageError abc123.1 - gsmtp",
         "Gmail: the key of the help link",
+    ),
+    _key(
+        "gmail-content",
+        About.CONTENT,
+        "p=blockedmessage",
+        "552 5.7.0 Please visit https://support.google.com/mail/?p=BlockedMessage abc123.1 - gsmtp",
+        "Gmail: the key of the help link",
+    ),
+    _key(
+        "gmail-closing",
+        About.POLICY,
+        "^ try again later closing connection",
+        "421 4.7.0 Try again later, closing connection.",
+        "Gmail documentation: its protocol limits the address that connects",
+        at=Stage.BANNER,
     ),
     _key(
         "gmail-rdns",
@@ -118,6 +133,22 @@ DECISIVE: tuple[Row, ...] = (
         """,
         "521 5.2.1 :  (CON:B1)  https://postmaster.example.com/errors/554conb1.html",
         "AOL: the code in brackets",
+    ),
+    _key(
+        "aol-rdns",
+        About.RDNS,
+        "dns nr",
+        "421 4.7.0 Service unavailable - (DNS:NR) https://postmaster.example.com/errors/554dnsnr.html",
+        "AOL: the code in brackets",
+        at=Stage.BANNER,
+    ),
+    # --- Apple ------------------------------------------------------------------------------------
+    _key(
+        "icloud-content",
+        About.CONTENT,
+        "cs01",
+        "550 5.7.1 [CS01] Message rejected due to local policy.",
+        "iCloud: the code in brackets",
     ),
     # --- GMX, WEB.DE, 1&1, IONOS: c= in the help link ---------------------------------------------
     _key(
@@ -259,6 +290,13 @@ DECISIVE: tuple[Row, ...] = (
         "Barracuda",
     ),
     _key(
+        "mimecast-content",
+        About.CONTENT,
+        "^ email rejected due to security policies",
+        "554 Email rejected due to security policies - https://community.example.com/docs/DOC-1369#554",
+        "Mimecast: its scan of the content",
+    ),
+    _key(
         "messagelabs-relay",
         About.RELAY,
         "you are trying to use me .. as a relay",
@@ -300,6 +338,16 @@ DECISIVE: tuple[Row, ...] = (
         "NetEase (163.com, 126.com) and Coremail: two letters and three",
     ),
     _key(
+        "coremail-rate",
+        About.RATE,
+        """
+        mi cel/dmc/ccl/sfq/stc
+        rp cel/drc/ccl/qrc/rcl/trc
+        """,
+        "450 RP:DRC 163 smtp3,QMCowECpA0qTiftVaeB3Cg--.872S2 1442548128",
+        "NetEase (163.com, 126.com) and Coremail: a sender's or a client's count for the connection or the day",
+    ),
+    _key(
         "coremail-content",
         About.CONTENT,
         "dt spm/sum/vir",
@@ -315,6 +363,15 @@ DECISIVE: tuple[Row, ...] = (
         "550-The initial connection, or a HELO or MAIL FROM:<> command was\n"
         "550 rejected. Refusing MAIL FROM:<> does not help fight spam.",
         "Exim: our sender's own host refused the callout of the peer",
+    ),
+    Row(
+        "rspamd-greylist",
+        About.GREYLIST,
+        "^ try again later .? $",
+        "451 4.7.1 Try again later",
+        "rspamd: its greylisting says this and no more",
+        codes=("4.7.1",),
+        basis=Basis.KEY,
     ),
     _key(
         "postfix-too-busy",
@@ -388,6 +445,15 @@ ABOUT_THE_MAILBOX: tuple[Row, ...] = (
         "550 5.4.1 Recipient address rejected: Access denied. "
         "[AM5EUR02FT012.eop-EUR02.prod.protection.outlook.com]",
         "Exchange Online, directory-based edge blocking",
+    ),
+    Row(
+        "exchange-edge-blocking-by-code",
+        About.MISSING_MAILBOX,
+        "recipient address rejected access denied",
+        "550 5.4.1 <user@example.com>: Recipient address rejected: Access denied",
+        "Exchange Online: no other host gives these words such a code",
+        codes=("5.4.1", "5.7.504"),
+        basis=Basis.KEY,
     ),
     _key(
         "orange-unknown",

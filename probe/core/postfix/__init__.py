@@ -8,7 +8,7 @@ there when the relay comes again. 450 is also the answer to a sender that was re
 
 The order of hosts is that of Exim, but hosts of equal preference are drawn anew each time; five addresses are
 tried at most (`smtp_mx_address_limit`), and two that took EHLO (`smtp_mx_session_limit`). What one connection
-brings is said by `postfix_client`, what the DNS alone decides by `postfix_dns`.
+brings is said by `client`, what the DNS alone decides by `dns`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from probe.core.heard import asked
+from probe.core.mail_hosts import addresses_of, asked
 from probe.core.model import (
     AddressKind,
     AskedHost,
@@ -32,8 +33,9 @@ from probe.core.model import (
     Stage,
 )
 from probe.core.postfix.client import CONNECT_SECONDS, REPLY_SECONDS, Result, Talk, named, printable, talk
-from probe.core.postfix.dns import without_host
+from probe.core.postfix.dns import loops, without_host
 from probe.core.route import ExchangeKind, RouteState
+from probe.core.scope import read_ip
 from probe.core.sentences import seconds_text
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ REASON_LIMIT = 250
 """Octets of the reason that the relay is told."""
 REPLY_LIMIT = 510
 """Octets of the whole reply (RFC 5321 4.5.3.1.5)."""
+LOG_LIMIT = 2000
+"""Octets of one message in the log."""
 TAKEN_SECONDS = 7.0 * 86400
 """`address_verify_positive_refresh_time`."""
 REFUSED_SECONDS = 3.0 * 3600
@@ -131,7 +135,7 @@ def answer(address: Address, found: Probe | None) -> str | None:
 
 def rejected(address: Address, reply: str) -> str:
     """Give the line that smtpd(8) logs of such a reply."""
-    return _PREFIX["smtpd"] + _REJECT.format(reply=reply, sender=_external(address))
+    return _line("smtpd", _REJECT.format(reply=reply, sender=_external(address)))
 
 
 # --- the probe -------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ def probe(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe |
             RESOLVER_SECONDS if look.outcome is DnsOutcome.TIMEOUT else look.ended - look.asked
             for look in evidence.dns
         )
-        lines = tuple(f"{_PREFIX['smtp']}warning: {warning}" for warning in nowhere.warnings)
+        lines = tuple(_line("smtp", f"warning: {warning}") for warning in nowhere.warnings)
         result = Result.SOFT if nowhere.dsn[0] == "4" else Result.HARD
         return _ended(address, result, nowhere.dsn, nowhere.why, before=lines, seconds=spent)
     return _walk(evidence, way, judged)
@@ -161,13 +165,13 @@ def probe(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe |
 
 def _walk(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe | None:
     """Ask host after host, as smtp_connect.c does."""
-    hosts = _at_most_five(asked(judged))
+    hosts = _at_most_five(_tries(evidence, way, judged))
     literal = min(
         (exchange.preference for exchange in way.exchanges if exchange.kind is ExchangeKind.LITERAL),
         default=None,
     )
     talks: list[tuple[HostEvidence, Talk]] = []
-    lines: list[str] = []
+    lines = [_line("smtp", f"warning: {warning}") for warning in loops(evidence, way)]
     greeted = 0
     for number, item in enumerate(hosts, 1):
         host = item.host
@@ -179,16 +183,38 @@ def _walk(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe |
         talks.append((host, said))
         greeted += said.greeted
         if not said.connected:
-            lines.append(f"{_PREFIX['smtp']}{said.why}")
+            lines.append(_line("smtp", said.why))
             continue
         if said.result is Result.SOFT and number < len(hosts) and greeted < SESSION_LIMIT:
-            lines.append(f"{_PREFIX['smtp']}<id>: {said.why}")
+            lines.append(_line("smtp", f"<id>: {said.why}"))
             continue
-        relay = f"{named(host)}:{host.port}"
+        relay = f"{named(host, evidence)}:{host.port}"
         return _told(evidence, judged, talks, tuple(lines), relay)
     if not talks or literal is not None:
         return None
     return _told(evidence, judged, talks, tuple(lines), "none")
+
+
+def _tries(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> tuple[Judged, ...]:
+    """List the addresses in the order in which they are tried: once for each MX record that leads there.
+
+    We connect to an address once, so what we heard there stands for every try under another name.
+    """
+    hosts = asked(judged)
+    heard = {item.host.ip: item for item in hosts}
+    again = []
+    for exchange in way.exchanges:
+        for rdtype in ("AAAA", "A"):
+            for record in addresses_of(exchange.name, rdtype, evidence).records:
+                item = heard.get(str(read_ip(record.data)))
+                if item is not None and exchange.name != item.host.name:
+                    host = replace(item.host, name=exchange.name, preference=exchange.preference)
+                    again.append(replace(item, host=host))
+    if not again:
+        return hosts
+    return tuple(
+        sorted((*hosts, *again), key=lambda item: (item.host.preference or 0, ":" not in item.host.ip))
+    )
 
 
 def _at_most_five(hosts: tuple[Judged, ...]) -> tuple[Judged, ...]:
@@ -256,9 +282,10 @@ def _ended(
     by: str = "smtp",
 ) -> Probe:
     status = "deliverable" if result is Result.TAKEN else "undeliverable"
-    line = (
-        f"{_PREFIX[by]}<id>: to=<{_external(address).replace(':', '_')}>, relay={relay}, delay=<n>, delays=<n>,"
-        f" dsn={dsn}, status={status} ({why})"
+    line = _line(
+        by,
+        f"<id>: to=<{_external(address).replace(':', '_')}>, relay={relay}, delay=<n>, delays=<n>,"
+        f" dsn={dsn}, status={status} ({why})",
     )
     log = before if seconds == float("inf") else (*before, line)
     return Probe(result=result, why=why, seconds=seconds, log=log, asked=hosts, notes=notes)
@@ -279,6 +306,8 @@ def _notes(
     """Say where our probe saw what Postfix would not, or the other way round."""
     for host, said in talks:
         where = f"{host.name} [{host.ip}]"
+        if said.masked:
+            yield f"Postfix says HELO to such a greeting; what {where} said to our EHLO stands for the answer."
         if said.real:
             yield (
                 f"{where} refused the null sender, with which Postfix does not ask: what it said to a sender of"
@@ -306,6 +335,11 @@ def _notes(
         yield (
             "Hosts of equal preference do not answer alike, and Postfix draws their order each time, so another try"
             " may end otherwise."
+        )
+    if any(said.greeted and not said.real for _, said in talks):
+        yield (
+            f"Postfix asks as double-bounce@ its own domain, and we asked as <{evidence.options.mail_from}>; a host"
+            " that tells the two apart answers it otherwise."
         )
 
 
@@ -350,13 +384,17 @@ def _harder(address: Address, found: Probe) -> Iterable[str]:
 
 # --- words -----------------------------------------------------------------------------------------
 
-_PREFIX = {name: f"postfix/{name}[<pid>]: " for name in ("smtp", "smtpd", "error")}
 _REJECT = (
     "NOQUEUE: reject: RCPT from <relay>: {reply}; from=<{sender}> to=<recipient> proto=ESMTP helo=<name>"
 )
 _CLEAR = "postfix reload && postmap -fd '{}' btree:/var/lib/postfix/verify_cache"
 """verify(8) holds a lock on its file for as long as it runs, and `-f` keeps `postmap` from folding upper case."""
 _ATOM = re.compile(r"[^\x00- \x7f()<>@,;:\\\".\[\]]+(?:\.[^\x00- \x7f()<>@,;:\\\".\[\]]+)*")
+
+
+def _line(by: str, text: str) -> str:
+    """Give a line of the log, which is cut off behind so many octets (msg_output.c)."""
+    return f"postfix/{by}[<pid>]: {text[:LOG_LIMIT]}"
 
 
 def _reply(text: str) -> str:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.facts import Ended, Got
+from probe.core.mail_hosts import spelt
 from probe.core.model import ConnectOutcome, Exchange, ExchangeOutcome, Oddity, Origin, Session, Stage
 from probe.core.plan import leaves_open
 from probe.core.reply import keywords, text_of
@@ -53,7 +54,7 @@ class Talk(Struct, frozen=True, kw_only=True):
     the connection stood, `greeted` whether it counts for `smtp_mx_session_limit`: the host took EHLO or HELO.
     `silent` names what Postfix would wait for longer than we did, `unrouted` says that we had no route. `real`
     says that the answer was given to our own sender, after the null sender had been refused, `secure` that it was
-    given over TLS.
+    given over TLS, `masked` that our EHLO stands for the HELO that Postfix says to such a greeting.
     """
 
     result: Result
@@ -66,6 +67,7 @@ class Talk(Struct, frozen=True, kw_only=True):
     unrouted: bool = False
     real: bool = False
     secure: bool = False
+    masked: bool = False
 
 
 def talk(item: Judged, evidence: Evidence) -> Talk | None:
@@ -79,7 +81,7 @@ def talk(item: Judged, evidence: Evidence) -> Talk | None:
         return None
     session = host.sessions[grounds.session]
     if facts.got is Got.CONNECT:
-        return _no_connection(item)
+        return _no_connection(item, evidence)
     if session.connect.outcome is ConnectOutcome.RESET:  # it stood for a moment
         return _Ear(host, evidence, session).lost()
     real = grounds.real_session is not None
@@ -105,15 +107,15 @@ _BOUNCES = "backscatter"
 """Lists of those who send bounces or callouts, such as ips.backscatterer.org, are asked for the null sender only."""
 
 
-def named(host: HostEvidence) -> str:
+def named(host: HostEvidence, evidence: Evidence) -> str:
     """Name a host as Postfix does: of an address literal it knows the address only."""
-    return f"{host.ip if host.origin is Origin.LITERAL else host.name}[{host.ip}]"
+    return f"{host.ip if host.origin is Origin.LITERAL else spelt(host.name, evidence)}[{host.ip}]"
 
 
 # --- no conversation -------------------------------------------------------------------------------
 
 
-def _no_connection(item: Judged) -> Talk | None:
+def _no_connection(item: Judged, evidence: Evidence) -> Talk | None:
     facts, grounds, host = item.facts, item.grounds, item.host
     dead = facts.ended in {Ended.TIMEOUT, Ended.SILENT}
     said = _STRERROR.get(grounds.detail or "") or _ENDS.get(facts.ended)
@@ -122,7 +124,7 @@ def _no_connection(item: Judged) -> Talk | None:
     return Talk(
         result=Result.SOFT,
         dsn="4.4.1",
-        why=f"connect to {named(host)}:{host.port}: {said}",
+        why=f"connect to {named(host, evidence)}:{host.port}: {said}",
         seconds=CONNECT_SECONDS if dead else grounds.seconds,
         connected=False,
         silent=Stage.CONNECT if dead and grounds.seconds < CONNECT_SECONDS else None,
@@ -174,12 +176,13 @@ class _Ear:
     def __init__(
         self, host: HostEvidence, evidence: Evidence, session: Session, *, real: bool = False
     ) -> None:
-        self._where = named(host)
+        self._where = named(host, evidence)
         self._utf8 = not evidence.address.mailbox.isascii()
         self._session = session
         self._real = real
         self._stage = Stage.BANNER
         self._commands = 0  # that Postfix has sent
+        self._masked = False
         self._since = session.connect.ended  # the beginning of its wait
 
     def hear(self) -> Talk | None:
@@ -252,8 +255,9 @@ class _Ear:
     def _go_on(self, stage: Stage, exchange: Exchange) -> Talk | None:
         self._commands += 1
         if stage is Stage.BANNER:
-            # The answer that we had to EHLO stands for the one to HELO.
-            self._stage = Stage.HELO if _is_masked(exchange) else Stage.EHLO
+            masked = _is_masked(exchange)
+            self._stage = Stage.HELO if masked else Stage.EHLO
+            self._masked = masked and all(each.stage is not Stage.HELO for each in self._session.exchanges)
         elif stage is Stage.MAIL:
             self._stage = Stage.RCPT
         else:
@@ -274,6 +278,7 @@ class _Ear:
             silent=silent,
             real=self._real,
             secure=self._session.tls is not None and self._session.tls.ok,
+            masked=self._masked,
         )
 
 
@@ -330,7 +335,8 @@ def _whole_lines(exchange: Exchange) -> tuple[str, ...]:
 # --- one reply -------------------------------------------------------------------------------------
 
 _LAST = re.compile(r"[0-9]{3}(?: |$)")
-_ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
+# A tab behind it is none any more: the line is made printable first.
+_ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?= |$)")
 _UNPRINTABLE = re.compile(r"([\xc2-\xfe][\x80-\xbf]+)|[^ -~]", re.DOTALL)
 
 

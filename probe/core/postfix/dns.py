@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from probe.core.chain import Question, canonical, follow
+from probe.core.mail_hosts import addresses_of, spelt
 from probe.core.model import DnsOutcome
 from probe.core.route import ExchangeKind, Route, RouteState
 
 if TYPE_CHECKING:
-    from probe.core.model import DnsAnswer, Evidence
+    from probe.core.model import Evidence
 
 
 class Nowhere(Struct, frozen=True):
@@ -40,7 +40,7 @@ def without_host(evidence: Evidence, way: Route) -> Nowhere | None:
         return Nowhere(_says(DnsOutcome.NXDOMAIN, domain, "AAAA")[0], "5.4.4")
     if way.state is RouteState.CNAME_LOOP:
         why = _says(DnsOutcome.CNAME_LOOP, domain, "MX")[0]
-        return Nowhere(why, "5.4.4", (f"dns_lookup: {why}",) * 3)  # for MX, A and AAAA
+        return Nowhere(why, "5.4.4", (_looping(domain),) * 3)  # for MX, A and AAAA
     if way.state not in _BY_HOSTS or way.targets:
         return None
     if not way.exchanges:
@@ -49,7 +49,21 @@ def without_host(evidence: Evidence, way: Route) -> Nowhere | None:
         return None
     found = _addresses(evidence, tuple(exchange.name for exchange in way.exchanges))
     warning = f"no MX host for {domain} has a valid address record"
-    return None if found is None else replace(found, warnings=(warning,))
+    return None if found is None else replace(found, warnings=(*loops(evidence, way), warning))
+
+
+def loops(evidence: Evidence, way: Route) -> tuple[str, ...]:
+    """Give the warning that each look-up of a mail host leaves whose aliases lead in a circle."""
+    return tuple(
+        _looping(spelt(exchange.name, evidence))
+        for exchange in way.exchanges
+        for outcome in (exchange.ipv4, exchange.ipv6)
+        if outcome is DnsOutcome.CNAME_LOOP
+    )
+
+
+def _looping(name: str) -> str:
+    return f"dns_lookup: {_says(DnsOutcome.CNAME_LOOP, name, 'A')[0]}"
 
 
 _BY_MX = {
@@ -68,17 +82,14 @@ def _addresses(evidence: Evidence, names: tuple[str, ...]) -> Nowhere | None:
 
     One failure among them makes the whole temporary. None where a look-up was not made (-4, -6).
     """
-    known: dict[Question, DnsAnswer] = {}
-    for answer in evidence.dns:
-        known.setdefault(Question(canonical(answer.name), answer.type), answer)
     why, dsn, soft = "", "5.4.4", False
     for name in names:
         failed_here = False
         for kind in ("A", "AAAA"):
-            found = follow(known, canonical(name), kind)
+            found = addresses_of(name, kind, evidence)
             if found.question is not None:
                 return None
-            says, failed = _says(found.outcome, found.owner, kind)
+            says, failed = _says(found.outcome, spelt(found.owner, evidence), kind)
             if failed or not failed_here:
                 why = says
             failed_here = failed_here or failed
