@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from probe.cli import UsageError
 from probe.core.exemption import comment, key_of, line_of
 from probe.core.exemption.iplist import MAX_TEXT, Index, is_exempting, parse, style_of
+from probe.core.exemption.ways import Style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probe.core.exemption import Remark
     from probe.core.exemption.iplist import Entry, Network
-    from probe.core.exemption.ways import Style
     from probe.core.scope import IP
 
 
@@ -70,7 +70,21 @@ class Appender:
             raise UsageError(
                 f"--write: line {entry.line} of {self._name!a} {what} {self._ip} already; nothing was written"
             )
+        self._check_order(entries, self._wanted or style_of(entries, self._name))
         return data, entries
+
+    def _check_order(self, entries: tuple[Entry, ...], style: Style) -> None:
+        """Refuse where a line above would decide for the relay first, and not let it pass."""
+        for entry in entries:
+            stops = {Style.CIDR: not is_exempting(entry), Style.HOSTS: entry.negated}.get(style, False)
+            negated_pattern = style is Style.CIDR and entry.negated  # matches what is outside of the network
+            if entry.network is None or entry.conditional or negated_pattern or not stops:
+                continue
+            if self._ip in entry.network:
+                raise UsageError(
+                    f"--write: line {entry.line} of {self._name!a} ({ascii(entry.text)[1:-1][:60]}) decides for"
+                    f" {self._ip} before a line at the end is read; put the new one above it by hand"
+                )
 
 
 def read(name: str, option: str) -> tuple[bytes, str]:

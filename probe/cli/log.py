@@ -92,6 +92,7 @@ def report_of(args: Namespace, triage: Triage, reader: LogReader) -> LogReport:
         samples=tuple(reader.samples),
         limit=limit or None,
         tool=TOOL,
+        shows_mail=reader.shows_mail,
     )
     if reader.left_out:
         note = f"--since holds more lines than are kept: the {reader.left_out} oldest were left out"
@@ -119,7 +120,7 @@ def show(args: Namespace, report: LogReport) -> None:
         from probe.show.letters import Reader
 
         letters = (letter.render(group, Reader(args.letter), redact=args.redact) for group in report.groups)
-        printer.write(("=" * letter.WIDTH + "\n").join(letters))
+        printer.write(letter.BETWEEN.join(letters))
     elif args.format == "markdown":
         printer.write(view.markdown(report, verbose=args.verbose))
     else:

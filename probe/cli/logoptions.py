@@ -22,7 +22,8 @@ examples:
   probe-sender log --follow /var/log/exim_mainlog
       each sender as it begins to fail, until Ctrl-C
 
-exit codes: 0 no sender fails, 1 some do, 2 nothing could be read, 130 interrupted
+exit codes:
+  0 no sender fails   1 some do   2 nothing could be read   130 interrupted
 """
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LAPSE = re.compile(r"(?:[0-9]{1,6}(?:\.[0-9]{1,3})?[smhdw])+")
@@ -34,8 +35,8 @@ def options() -> Parser:
     parser = Parser(
         prog="probe-sender log",
         usage="probe-sender log [options] [FILE ... | -]",
-        description="Which senders fail verification, why, through which relay, and what became of the mail:\n"
-        "from Exim's main and reject logs, Postfix's log, or lines pasted from a ticket.\n"
+        description="Which senders fail verification, why, through which relay, and what became of\n"
+        "the mail: from Exim's main and reject logs, Postfix's log, or lines pasted from\na ticket.\n"
         "Plain, gzip, bzip2, xz or zstd; rotated sets in any order.",
         epilog=_EXAMPLES,
         formatter_class=RawPage,

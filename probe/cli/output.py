@@ -74,11 +74,11 @@ class Printer:
 
             yield ("\n" if self._count else "") + markdown.render(report)
         elif self._args.letter:
-            from probe.show.letter import render as letter
+            from probe.show import letter
             from probe.show.letters import Reader
 
-            yield "\n" if self._count else ""
-            yield letter(report, Reader(self._args.letter), redact=self._args.redact)
+            yield letter.BETWEEN if self._count else ""
+            yield letter.render(report, Reader(self._args.letter), redact=self._args.redact)
         elif self._args.quiet:
             from probe.show.text import quiet
 

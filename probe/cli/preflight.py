@@ -43,8 +43,8 @@ examples:
       may the relay 192.0.2.59 (the IP after H= in the log) be exempted?
   probe-sender preflight --dnsbl zen.spamhaus.org 192.0.2.59 user@example.com
       also ask a blocklist about it
-  probe-sender preflight --write ./senderverifybypasshosts --reason "ticket 4711" \\
-      192.0.2.59 user@example.com
+  probe-sender preflight --write ./senderverifybypasshosts \\
+      --reason "ticket 4711" 192.0.2.59 user@example.com
       append the line to that file, if the exemption is justified
 
 exit codes:
@@ -235,7 +235,8 @@ def _relay(text: str) -> IP:
     pasted = _IN_LOG.fullmatch(text.strip())
     given = pasted[1] if pasted else text.strip()
     if (ip := read_ip(given)) is not None and "%" not in given:
-        return ip
+        # A mail server that listens on IPv6 logs and looks up the IPv4 address inside (RFC 4291 2.5.5.2).
+        return (ip.ipv4_mapped if ip.version == 6 else None) or ip
     shown = ascii(text)[:60]
     if "@" in text:
         raise UsageError(

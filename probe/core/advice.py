@@ -21,12 +21,13 @@ def next_steps(
     `on_the_way` is whether the fault lies between us and them, so that their admin can do least about it.
 
     A sender that exists may be refused all the same: Exim takes another mail host's 5xx as final, and gives up
-    after four silent ones. Then "it works from here" would not help, and the steps say what would. Where Exim
+    after four silent ones. Then "it works from here" would not help, and the steps say what would; a full mailbox
+    has steps that do. Where Exim
     rejects, `defer_ok` in its callout changes nothing, so it is not advised.
     """
     steps = row.steps
     exim = mta.exim.outcome if mta is not None and mta.exim is not None else None
-    if row.cause is Cause.SENDER_EXISTS and exim not in {MtaOutcome.ACCEPT, None}:
+    if row.cause is Cause.SENDER_EXISTS and EXEMPT not in steps and exim not in {MtaOutcome.ACCEPT, None}:
         steps = (_MEND_THE_OTHERS, EXEMPT)
     elif on_the_way:
         steps = tuple(sorted(steps, key=lambda step: (step is EXEMPT, step[0] is Who.THEIR_ADMIN)))

@@ -616,11 +616,11 @@ _FIREWALL = [
         "Packets to the port vanish while other packets to the same host pass: a firewall drops them.",
         (
             THEIR_ADMIN,
-            "If it ends at or near {ip}: let TCP port {port} in from {local_ip} there; if the host's own port is open, see whether its accept queue overflows (nstat -az TcpExtListenOverflows).",
+            "If the path ends at or near {ip}: let TCP port {port} in from {local_ip} there; if the host's own port is open, see whether its accept queue overflows (nstat -az TcpExtListenOverflows).",
         ),
         (
             OUR_ADMIN,
-            "If it ends between two routers: ask whoever runs them (whois) why TCP port {port} to {ip} is dropped there, and send the path picture.",
+            "If the path ends between two routers: ask whoever runs them (whois) why TCP port {port} to {ip} is dropped there, and send the path picture.",
         ),
         EXEMPT,
         ref="RFC 5321 4.5.3.2, RFC 9293 3.8.3, listen(2)",
@@ -1118,8 +1118,8 @@ _POLICY = [
                 (
                     SUPPORT,
                     (
-                        "Probe again without --mail-from (a callout uses <>), or with one that exists and may be"
-                        " sent from here."
+                        "If the probe gave a --mail-from, probe again without it (a callout uses <>), or with one that"
+                        " exists and may be sent from here."
                     ),
                 ),
                 EXEMPT,

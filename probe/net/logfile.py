@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     _Plain = io.BufferedReader[io.RawIOBase]
 
-BLOCK = 1 << 19
-"""Octets that are read at once: large enough that Python's share is small, small enough to stay in the cache."""
+BLOCK = 1 << 20
+"""Octets that are read at once: so many that the cost of a block does not show, so few that they stay in the cache."""
 LINE_LIMIT = 64 * 1024
 """Octets of a line that are kept. Exim ends a record at 8 KiB, syslog far earlier."""
 _SAMPLE = 4096

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
     Search = Callable[[bytes, bytes, int], int]
     Tally = Callable[[bytes, bytes], int]
+    Split = Callable[[bytes, bytes], Iterable[bytes]]
+    Piece = Callable[[bytes], bytes]
 
 
-def _search_functions() -> tuple[Search, Tally]:
+def _search_functions() -> tuple[Search, Tally, Split, Piece]:
     try:
         fast = import_module("stringzilla")
     except ImportError:
-        return bytes.find, bytes.count
-    return fast.find, fast.count
+        return bytes.find, bytes.count, bytes.split, bytes
+    # What its `split` gives are no bytes but views of them: sliced, hashed and compared alike, each with its own kind.
+    return fast.find, fast.count, fast.split, fast.Str
 
 
-find, tally = _search_functions()
+find, tally, split, piece_of = _search_functions()
 
 _EXIM_STAMP = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _SAMPLES = 8
@@ -83,8 +86,7 @@ class Watch:
         for sender in senders:
             if sender not in self.senders and len(sender) >= _BEGINNING - len(b" H="):
                 self.senders.add(sender)
-                self.beginnings.add((sender + b" H=")[:_BEGINNING])
-                self.beginnings.add((sender + b">, ")[:_BEGINNING])
+                self.beginnings.add(piece_of((sender + b" H=")[:_BEGINNING]))
 
 
 def spans(lines: Lines) -> dict[int, int]:
@@ -107,17 +109,17 @@ def taken(lines: Lines, watch: Watch) -> dict[int, int]:
     """Find the lines by which a message from one of these senders was taken, as `spans` does."""
     found: dict[int, int] = {}
     block, start, end, exim = lines
-    beginnings, senders, skip = watch.beginnings, watch.senders, len(_TAKEN)
-    at = find(block, _TAKEN, start)
-    while 0 <= at < end:
-        at += skip
-        # Most lines go through here, and fail: this is all that is done for them.
-        if (
-            block[at : at + _BEGINNING] in beginnings
-            and block[at : block.find(b" ", at, at + _PATH_LIMIT)] in senders
-        ):
-            found[block.rfind(b"\n", start, at) + 1 or start] = block.index(b"\n", at)
-        at = find(block, _TAKEN, at)
+    watched = watch.beginnings
+    # Every message that was taken goes through here, and most fail: this is all that is done for them.
+    beginnings = {begin for piece in split(block, _TAKEN) if (begin := piece[:_BEGINNING]) in watched}
+    for beginning in beginnings:
+        mark = _TAKEN + bytes(beginning)
+        at = find(block, mark, start)
+        while 0 <= at < end:
+            at += len(_TAKEN)
+            if block[at : block.find(b" ", at, at + _PATH_LIMIT)] in watch.senders:
+                found[block.rfind(b"\n", start, at) + 1 or start] = block.index(b"\n", at)
+            at = find(block, mark, at)
     if not exim:
         _queued(lines, watch, found)
     return found

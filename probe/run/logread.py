@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from probe.core.date import read_log_stamp
 from probe.core.log.line import mentions, parse
@@ -13,7 +15,7 @@ from probe.core.log.memo import Memo
 from probe.core.log.prefix import join_records, read_prefix
 from probe.core.model import MtaOutcome
 from probe.net.logfile import LINE_LIMIT, LogFileError, blocks, in_order, written_until
-from probe.net.sift import Watch, spans, taken
+from probe.net.sift import Watch, find, spans, taken, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,12 +30,18 @@ SAMPLES = 10
 """Lines that were not understood and are kept to be shown."""
 _SAMPLE = 500
 """Characters of such a line."""
-WINDOW = 50_000
+WINDOW = 30_000
 """Lines within --since that are held back until the last stamp is known."""
+_TEXT = 1000
+"""Characters of what a line says that are kept of it; a reply has 512 a line (RFC 5321 4.5.3.1.5)."""
 _STAMPLESS = 100
 """Lines without a stamp that may end a block: the headers that Exim's reject log repeats."""
 _SEEN = 100_000
 """Lines by which the same record in another file (main and reject log) is known again."""
+_GAP = 86400.0
+"""Seconds without a line after which some are missing: servers write of their queue every hour or so."""
+_MAIL_TAKEN = (b" <= ", b": client=", b"status=sent")
+"""One of these stands in every log that names the mail that was taken: a reject log does not, nor what grep left."""
 _WATCHED = 20_000
 """Senders that are watched before it is asked which of them still matter."""
 
@@ -54,6 +62,7 @@ class LogReader:
         self.not_understood = 0
         self.samples: list[str] = []
         self.left_out = 0
+        self.shows_mail = False
         self._triage = triage
         self._warn = warn
         self._since = since
@@ -107,7 +116,25 @@ class LogReader:
 
     def take(self, lines: Lines) -> None:
         """Read some lines of a log."""
+        for part in self._whole_parts(lines):
+            self._take(part)
+
+    def _whole_parts(self, lines: Lines) -> Iterator[Lines]:
+        """Part lines between which others are missing; only where a block reaches beyond a day are all looked at."""
+        first, last = self._first_stamp(_forwards(lines)), self._first_stamp(_backwards(lines))
+        if first is None or last is None or last - first <= _GAP:
+            yield lines
+            return
+        texts = lines.data[lines.begin : lines.end].split(b"\n")[:-1]
+        gaps = self._gaps(text[:_SAMPLE].decode("latin-1") for text in texts)
+        for begin, end in pairwise([0, *gaps, len(texts)]):
+            yield whole_lines(b"\n".join([*texts[begin:end], b""]))
+
+    def _take(self, lines: Lines) -> None:
         self.lines += lines.total
+        if not self.shows_mail:
+            self.shows_mail = any(find(lines.data, word, lines.begin) >= 0 for word in _MAIL_TAKEN)
+        self._look_for_gap(_forwards(lines))
         self._look_at_clock(_backwards(lines))
         texts = _texts(lines, spans(lines))
         events = list(self._events(texts if lines.exim else join_records(texts)))
@@ -124,20 +151,46 @@ class LogReader:
         lines = text.decode("latin-1").split("\n")[:-1]
         self.lines += len(lines)
         records = mend(lines)
-        self._look_at_clock(reversed(records))
-        self._feed(self._events(records))
+        self.shows_mail = self.shows_mail or any(word in text for word in _MAIL_TAKEN)
+        for begin, end in pairwise([0, *self._gaps(records), len(records)]):
+            part = records[begin:end]
+            self._look_for_gap(part)
+            self._look_at_clock(reversed(part))
+            self._feed(self._events(part))
 
     def _look_at_clock(self, backwards: Iterable[str]) -> None:
         """Learn from the last lines how far the log reaches: what it does not show after that proves nothing."""
-        for line in islice(backwards, _STAMPLESS):
+        at = self._first_stamp(backwards)
+        if at is not None:
+            self._latest = max(self._latest, at)
+            self._triage.reached(at)
+
+    def _look_for_gap(self, lines: Iterable[str]) -> None:
+        """Learn from the first lines whether some are missing before them."""
+        if self._latest and (at := self._first_stamp(lines)) is not None and at - self._latest > _GAP:
+            self._triage.misses(self._latest)
+
+    def _gaps(self, records: Iterable[str]) -> Iterator[int]:
+        """Find the lines before which some are missing, by every stamp."""
+        before = None
+        for number, record in enumerate(records):
+            at = self._first_stamp((record,))
+            if at is None:
+                continue
+            if before is not None and at - before > _GAP:
+                yield number
+            before = at
+
+    def _first_stamp(self, lines: Iterable[str]) -> float | None:
+        """Give the first time among the lines, in seconds since 1970; None where the next ones have no stamp."""
+        for line in islice(lines, _STAMPLESS):
             if stamp := read_prefix(line[:_SAMPLE]).stamp:
                 at = read_log_stamp(stamp, self._year)
                 if at is not None and at > self._until:
                     at = read_log_stamp(stamp, self._year - 1)
                 if at is not None:
-                    self._latest = max(self._latest, at)
-                    self._triage.reached(at)
-                    return
+                    return at
+        return None
 
     def _events(self, lines: Iterable[str]) -> Iterator[LogEvent]:
         read, until, several = self._memo.parse, self._until, self._several
@@ -152,7 +205,7 @@ class LogReader:
             if event.at is not None and event.at > until:
                 event = parse(line, self._year - 1) or event  # a stamp without a year, from before New Year
             if not (several and self._is_known(line)):
-                yield event
+                yield event if len(event.text) <= _TEXT else _shortened(event)
 
     def _is_known(self, line: str) -> bool:
         """Whether an earlier file had this record as well: Exim writes refusals to the main and the reject log."""
@@ -209,10 +262,15 @@ class LogReader:
     def finish(self) -> None:
         """Hand over what was held back for --since."""
         begin = self._latest - (self._since or 0.0)
-        for event in self._window:
+        while self._window:  # emptied on the way: the triage needs the room
+            event = self._window.popleft()
             if (event.at or begin) >= begin:
                 self._triage.add(event)
-        self._window.clear()
+
+
+def _shortened(event: LogEvent) -> LogEvent:
+    """Cut what is as long as no server's reply, so that thousands of them find room."""
+    return replace(event, text=event.text[:_TEXT], said=event.said and event.said[:_TEXT])
 
 
 def _backwards(lines: Lines) -> Iterator[str]:
@@ -221,6 +279,14 @@ def _backwards(lines: Lines) -> Iterator[str]:
         start = data.rfind(b"\n", begin, end - 1) + 1 or begin
         yield data[start : min(end, start + LINE_LIMIT)].decode("latin-1")
         end = start
+
+
+def _forwards(lines: Lines) -> Iterator[str]:
+    data, begin, end, _ = lines
+    while begin < end:
+        stop = data.index(b"\n", begin)
+        yield data[begin : min(stop, begin + LINE_LIMIT)].decode("latin-1")
+        begin = stop + 1
 
 
 def _texts(lines: Lines, found: dict[int, int]) -> Iterator[str]:

@@ -14,24 +14,26 @@ from msgspec import Struct, structs
 
 from probe.core.exemption.relay import Preflight
 from probe.core.log.report import Group
-from probe.core.model import MtaOutcome, Scope, Severity, Side, Stage, Who
+from probe.core.model import Cause, MtaOutcome, Severity, Side, Stage, Who
 from probe.core.reasons import REASONS
-from probe.core.scope import read_ip, scope
 from probe.core.sentences import fill
 from probe.show import servers, wording
 from probe.show.glossary.causes import GENERAL
 from probe.show.letters import Reader
 from probe.show.letters.en import TEXTS
 from probe.show.printable import safe
+from probe.show.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from probe.core.model import Cause, Exchange, Report, Violation
+    from probe.core.model import Exchange, Report, Violation
     from probe.show.letters import Texts
 
 WIDTH = 72
 """Columns of a letter: what mail programs can quote twice without wrapping it."""
+BETWEEN = "=" * WIDTH + "\n"
+"""Stands between two letters."""
 _LINE = 300
 """Characters of one line of the dialogue that are quoted."""
 _LINES = 12
@@ -45,8 +47,9 @@ class Matter(Struct, frozen=True, kw_only=True):
 
     `effect` is the worst that mail servers do with the sender now, None where it is not known; `dialogue` what
     was said, `rules` the requirements that were broken, `steps` who has to do what, `effects` what Exim and
-    Postfix do. `more` are further facts for a colleague, each under a label of the texts; `of_log`
-    says that nothing was tested, and a log is all there is.
+    Postfix do. `more` are further facts for a colleague, and of them the log's words for a postmaster, each under a
+    label of the texts; `of_log` says that nothing was tested, and a log is all there is. `host` is empty where none
+    was called.
     """
 
     mailbox: str
@@ -88,7 +91,7 @@ def matter(report: Report) -> Matter:
         side=report.side,
         summary=report.summary,
         when=_utc(evidence.began),
-        host=told.name if told else evidence.address.domain,
+        host=told.name if told else "",
         ip=told.ip if told else "",
         port=str(evidence.options.port),
         our_ip=our_ip,
@@ -137,7 +140,7 @@ def of_group(group: Group) -> Matter:
         side=row.side,
         summary=group.says,
         when=_span(group),
-        host=group.called_host or domain,
+        host=group.called_host or "",
         ip=group.called_ip or "",
         port="25",
         our_ip="",
@@ -200,56 +203,6 @@ def _decisive(report: Report) -> Iterator[Exchange]:
 
 # --- redaction -----------------------------------------------------------------------------------------
 
-_LOCAL_PART = re.compile(r'("[^"\r\n]{1,64}"|[^\s<>()\[\]",;:\\@]{1,64})@(?=[\w\[])')
-_IP = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
-)
-_INTERNAL_NAME = re.compile(
-    r"\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:local|localdomain|lan|internal|intranet|corp|home|private|home\.arpa)\b",
-    re.IGNORECASE,
-)
-_INTERNAL = frozenset({Scope.PRIVATE, Scope.LOOPBACK, Scope.SHARED, Scope.LINK_LOCAL})
-_TELLING = 3
-"""Characters of a local part from which on it is taken out of running text too; shorter ones are words."""
-
-
-class Redaction:
-    """Replaces local parts and internal hosts, the same by the same everywhere.
-
-    A postmaster stays one, because he is no person; internal are addresses that are not public, and names under
-    domains that are not in the DNS (RFC 6762, RFC 8375, and usage).
-    """
-
-    def __init__(self, mailbox: str) -> None:
-        self._users: dict[str, str] = {}
-        self._hosts: dict[str, str] = {}
-        self._ips: dict[str, str] = {}
-        local = mailbox.rpartition("@")[0]
-        self._user(local)
-        bare = re.escape(local.strip('"'))
-        telling = len(local) >= _TELLING and local in self._users
-        self._bare = re.compile(rf"(?<![\w.+-]){bare}(?![\w.+-])", re.IGNORECASE) if telling else None
-        self._local = local
-
-    def __call__(self, text: str) -> str:
-        """Give the text without what is nobody's business."""
-        text = _LOCAL_PART.sub(lambda found: f"{self._user(found[1])}@", text)
-        if self._bare is not None:
-            text = self._bare.sub(self._users[self._local], text)
-        text = _IP.sub(lambda found: self._ip(found[0]), text)
-        return _INTERNAL_NAME.sub(lambda found: _number(self._hosts, found[0].lower(), "internal-host"), text)
-
-    def _user(self, local: str) -> str:
-        return local if local.lower() == "postmaster" else _number(self._users, local, "user")
-
-    def _ip(self, text: str) -> str:
-        ip = read_ip(text)
-        return _number(self._ips, str(ip), "internal-ip") if ip and scope(ip) in _INTERNAL else text
-
-
-def _number(known: dict[str, str], word: str, prefix: str) -> str:
-    return known.setdefault(word, f"{prefix}{len(known) + 1}")
-
 
 def redacted(facts: Matter) -> Matter:
     """Take local parts and internal hosts out of a case."""
@@ -291,18 +244,23 @@ def write(facts: Matter, cause: Cause, reader: Reader, texts: Texts = TEXTS) -> 
     """Lay a letter out: the subject, then paragraphs of at most `WIDTH` columns, with the facts as a table."""
     fields = _fields(facts, texts)
     labels = texts.labels
-    lines = _wrapped(f"{labels['subject']}: {texts.subject[reader].format_map(fields)}")
+    # Folded as a header is (RFC 5322 2.2.3), should the letter be handed to a mail program as it stands.
+    lines = _wrapped(f"{labels['subject']}: {texts.subject[reader].format_map(fields)}", "", " ")
     parts = [
         _wrapped(texts.greeting[reader].format_map(fields)),
         _wrapped((texts.opening_log if facts.of_log else texts.opening)[reader].format_map(fields)),
     ]
+    refused = cause is Cause.SENDER_EXISTS and bool(_theirs(facts))
+    asked = texts.refused_asking[reader] if refused else texts.asking[reader][cause]
+    asking = _asking(facts, reader, asked.format_map(fields))
     if facts.side is Side.OURS:
         meaning = _wrapped(texts.ours[reader])
-        asking = _asking(facts, cause, reader, texts, fields) if reader is Reader.SUPPORT else []
+        asking = asking if reader is Reader.SUPPORT else []
     else:
-        meaning = _wrapped(texts.meaning[reader][cause].format_map(fields))
-        asking = _asking(facts, cause, reader, texts, fields)
-        if reader is Reader.POSTMASTER and facts.effect not in {MtaOutcome.ACCEPT, None}:
+        means = texts.refused_meaning[reader] if refused else texts.meaning[reader][cause]
+        meaning = _wrapped(means.format_map(fields))
+        fails = refused or cause is not Cause.SENDER_EXISTS
+        if reader is Reader.POSTMASTER and fails and facts.effect not in {MtaOutcome.ACCEPT, None}:
             meaning += _wrapped(texts.trouble.format_map(fields))
     seen = [_titled(labels["facts"], _table(facts, reader, labels))]
     if reader is not Reader.CUSTOMER:
@@ -329,14 +287,17 @@ def _fields(facts: Matter, texts: Texts) -> dict[str, str]:
 def _table(facts: Matter, reader: Reader, labels: dict[str, str]) -> list[str]:
     helo = f", {labels['helo']} {facts.helo}" if facts.helo else ""
     they = facts.host + (f" [{facts.ip}], port {facts.port}" if facts.ip else "")
+    told_by_log = facts.of_log and reader is Reader.POSTMASTER
+    public = "log" if told_by_log else None
+    we = f"{facts.our_ip}{helo}" if facts.our_ip else labels["we_unknown"] if told_by_log and they else ""
     rows = [
-        ("time", [facts.when]),
+        ("time", [f"{facts.when} ({labels['clock']})" if facts.of_log else facts.when]),
         ("sender", [facts.mailbox]),
-        ("we", [f"{facts.our_ip}{helo}"] if facts.our_ip else []),
-        ("they", [they]),
+        ("we", [we] if we else []),
+        ("they", [they] if they else []),
         ("cause", [facts.summary if reader is Reader.CUSTOMER else f"{facts.cause}: {facts.summary}"]),
         ("servers", list(facts.effects) if reader is Reader.SUPPORT else []),
-        *((label, [text]) for label, text in facts.more if reader is Reader.SUPPORT),
+        *((label, [text]) for label, text in facts.more if reader is Reader.SUPPORT or label == public),
     ]
     lines = []
     for label, texts in rows:
@@ -345,11 +306,18 @@ def _table(facts: Matter, reader: Reader, labels: dict[str, str]) -> list[str]:
     return lines
 
 
-def _asking(facts: Matter, cause: Cause, reader: Reader, texts: Texts, fields: dict[str, str]) -> list[str]:
-    """Say what the reader is asked to do; a colleague gets every step, the postmaster his own."""
-    wanted = {Reader.SUPPORT: set(Who), Reader.POSTMASTER: {Who.THEIR_ADMIN}, Reader.CUSTOMER: set()}[reader]
-    steps = [(who, what) for who, what in facts.steps if who in wanted]
-    text = texts.asking[reader][cause].format_map(fields)
+def _theirs(facts: Matter) -> tuple[tuple[Who, str], ...]:
+    """Give the steps of the other side's postmaster; where he has none, those of his user."""
+    for theirs in (Who.THEIR_ADMIN, Who.SENDER):
+        if steps := tuple((who, what) for who, what in facts.steps if who is theirs):
+            return steps
+    return ()
+
+
+def _asking(facts: Matter, reader: Reader, text: str) -> list[str]:
+    """Say what the reader is asked to do; a colleague gets every step, the postmaster those of his side."""
+    of = {Reader.SUPPORT: facts.steps, Reader.POSTMASTER: _theirs(facts)}
+    steps = of.get(reader, ())
     if not steps:
         return _wrapped(text.removesuffix(":") + "." if text.endswith(":") else text)
     several = reader is Reader.SUPPORT

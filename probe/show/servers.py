@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from probe.core.model import CacheRecord, Mta, MtaView
 
 DOES = {MtaOutcome.ACCEPT: "accepts", MtaOutcome.REJECT: "rejects", MtaOutcome.DEFER: "defers"}
+FORGETS = "  forgets"
+"""Labels the command that clears a cache: the one line of the long form that is for a shell."""
 _PLAIN = "Verification failed"
 """How Exim's reply begins where the address itself was refused."""
 _CODE = re.compile("[2-5][0-9]{2}(?= |$)")
@@ -100,14 +102,14 @@ def full(mta: Mta) -> list[tuple[str, list[str]]]:
         ]
         forgets = [view.clear] if view.clear else []
         parts += [
-            (f"  {label}", lines)
+            (label, lines)
             for label, lines in (
-                ("asks", asked),
-                ("answers", answers),
-                ("logs", list(view.log)),
-                ("keeps", kept),
-                ("forgets", forgets),
-                ("beware", list(view.notes)),
+                ("  asks", asked),
+                ("  answers", answers),
+                ("  logs", list(view.log)),
+                ("  keeps", kept),
+                (FORGETS, forgets),
+                ("  beware", list(view.notes)),
             )
             if lines
         ]

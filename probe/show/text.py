@@ -21,7 +21,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from probe.core.model import Cause
+from probe.core.model import Cause, Side, Who
 from probe.show import path, servers, wording
 from probe.show.printable import safe, visible
 
@@ -78,7 +78,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     if report.mta is not None:
         effects = servers.full(report.mta) if verbose else [("Effect now", [servers.brief(report.mta)])]
         for label, lines in effects:
-            page.section(label, lines, hang=_INDENT if verbose else "")
+            page.section(label, lines, hang=_INDENT if verbose else "", whole=label == servers.FORGETS)
     broken = [_broken(violation) for violation in report.violations]
     page.section("Violations", broken if verbose else wording.brief_violations(report))
     page.section("Notes", [*report.notes, *path.remarks(report, verbose=verbose)])
@@ -124,14 +124,16 @@ class _Page:
             self._put(f"that is {visible(form)}")
         self._put(safe(report.summary, width=_SENTENCE))
 
-    def section(self, label: str, sentences: Iterable[str], *, hang: str = "") -> None:
+    def section(self, label: str, sentences: Iterable[str], *, hang: str = "", whole: bool = False) -> None:
         """Put sentences beside a label, each from a line of its own; nothing when there is none.
 
-        `hang` sets the continuation of a line in, where it has to be told from a line of its own.
+        `hang` sets the continuation of a line in, where it has to be told from a line of its own. `whole` is for
+        commands: they are copied into a shell, where a line that is wrapped would be two commands.
         """
         beside = f"{_INDENT}{self._paint(f'{label:<{_LABEL}}', _DIM)}"
         for sentence in sentences:
-            first, *rest = self._wrap(safe(sentence, width=_SENTENCE), _MARGIN, _MARGIN + hang)
+            shown = safe(sentence, width=_SENTENCE)
+            first, *rest = [_MARGIN + shown] if whole else self._wrap(shown, _MARGIN, _MARGIN + hang)
             self.lines += [beside + first[len(_MARGIN) :], *rest]
             beside = _MARGIN
 
@@ -183,6 +185,8 @@ class _Page:
             left = (("more step", len(report.next_steps) - _STEPS), ("more path", path.left_out(report)))
             if hidden := [wording.count(number, what) for what, number in left if number > 0]:
                 parts.append(f"{' and '.join(hidden)} with -v")
+        if report.side is Side.THEIRS and any(step.who is Who.THEIR_ADMIN for step in report.next_steps):
+            parts.append("to write to them: " + "--letter postmaster".replace(" ", _GLUE))
         # Kept on one line, to be copied.
         parts.append("more: " + f"probe-sender explain {safe(report.reason)}".replace(" ", _GLUE))
         self._put("; ".join(parts), _DIM)

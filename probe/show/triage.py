@@ -223,10 +223,10 @@ def _effect(told: Group) -> str:
     )
     tries = f"{count(told.count, 'try', 'tries')} for {count(told.messages, 'message')}"
     to = f" to {_names(told.recipients, told.more_recipients)}" if told.recipients else ""
-    when = f"{told.first} to {told.last}" if told.first != told.last else told.first
+    when = f" from {told.first} to {told.last}" if told.first != told.last else f" at {told.first}"
     cached = f"; {told.cached} answered from the cache" if told.cached else ""
     ended = f"; {count(told.incomplete, 'transaction')} ended without a message" if told.incomplete else ""
-    return f"{effect}: {tries}{to}{f', {when}' if when else ''}{cached}{ended}"
+    return f"{effect}: {tries}{to}{when if told.first else ''}{cached}{ended}"
 
 
 def _names(names: Sequence[str], more: int) -> str:
@@ -240,10 +240,13 @@ def commands(told: Group) -> list[str]:
     if told.sender is None:
         return ["probe-sender log -    (with the whole lines, which name the sender)"]
     address = shlex.quote(told.sender)
-    told_next = [f"probe-sender {'-- ' if address.startswith('-') else ''}{address}"]
-    # What is missing stays missing: an exemption is no cure for it.
-    if told.relay_ip is not None and told.cause is not Cause.MISSING_SENDER:
-        told_next.append(f"probe-sender preflight {told.relay_ip} {address}")
+    # What begins with a hyphen would be taken for an option.
+    ends = "-- " if address.startswith("-") else ""
+    told_next = [f"probe-sender {ends}{address}"]
+    # What is missing stays missing, and what is fixed needs nothing: an exemption is no cure for either.
+    curable = told.cause is not Cause.MISSING_SENDER and told.now is not Now.FIXED
+    if told.relay_ip is not None and curable:
+        told_next.append(f"probe-sender preflight {ends}{told.relay_ip} {address}")
     return told_next
 
 

@@ -54,6 +54,25 @@ def mainlog(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_became_of_mail_is_told_from_a_whole_log_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What grep left, a reject log, and a set with a hole prove no loss: the mail may have come meanwhile."""
+    other = "{0} {1:02d}:30:00 1xV2MN-00069O-18 <= x@three.example H=h [192.0.2.7] P=esmtp S=1\n"
+    days = [line(0, "a@one.example").replace("-22 ", f"-{day} ") for day in (18, 20)]
+    hours = "".join(other.format(f"2026-11-{day}", hour) for day in (18, 19) for hour in (1, 23))
+    path = tmp_path / "mainlog"
+    for text, lost in (
+        ("".join(days), 0),
+        (other.format("2026-11-18", 1).join(days), 0),
+        (hours.join(days), 1),
+    ):
+        for more in (0, 10_000):  # beyond what somebody may have pasted
+            path.write_text("2026-11-18 00:00:00 Start queue run: pid=7\n" * more + text)
+            (group,) = document(capsys, str(path))["groups"]
+            assert (group["fate"]["lost"], group["messages"]) == (lost, 2)
+
+
 # --- the story ---------------------------------------------------------------------------------------
 
 

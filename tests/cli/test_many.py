@@ -67,6 +67,13 @@ def test_a_few_do_not_pay_for_it(world: World, capsys: pytest.CaptureFixture[str
     assert loops == ["asyncio"]
 
 
+def test_a_line_stands_between_two_letters(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.arguments("--letter=support", "0@good.example", "0@gone.example")) == 1
+    first, second = capsys.readouterr().out.split("=" * 72 + "\n")
+    assert first.startswith("Subject: Sender verification of 0@good.example")
+    assert second.startswith("Subject: Sender verification of 0@gone.example")
+
+
 def test_no_host_complains_of_any_of_them(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     probe(world, capsys, *MANY)
     for peer in world.lab.peers.values():

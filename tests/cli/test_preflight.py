@@ -104,7 +104,14 @@ def test_every_advice_has_an_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "relay", ["[192.0.2.59]", "[192.0.2.59]:36752", "H=relay1.example.com [192.0.2.59]:36752", " 192.0.2.59 "]
+    "relay",
+    [
+        "[192.0.2.59]",
+        "[192.0.2.59]:36752",
+        "H=relay1.example.com [192.0.2.59]:36752",
+        " 192.0.2.59 ",
+        "::ffff:192.0.2.59",
+    ],
 )
 def test_a_relay_as_a_log_writes_it(world: World, relay: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(world, capsys, relay, SENDER)[1]["relay_ip"] == RELAY

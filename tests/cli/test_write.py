@@ -97,9 +97,25 @@ def test_what_is_there_already_is_refused(text: str, said: str, tmp_path: Path) 
 
 def test_an_entry_that_exempts_nobody_is_no_duplicate(tmp_path: Path) -> None:
     file = tmp_path / "list"
-    file.write_text("192.0.2.59 REJECT\n!192.0.2.59\n")
+    file.write_text("192.0.2.58 OK\nif 192.0.2.0/24\n192.0.2.59 REJECT\nendif\n")
     append(file)
     assert file.read_text().endswith("192.0.2.59 OK\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("192.0.2.58 OK\n192.0.2.0/24 REJECT\n", "sav_clients"),
+        ("192.0.2.58 OK\n192.0.2.59 DUNNO\n", "sav_clients"),
+        ("!192.0.2.59\n", "host_local_deny_exceptions"),
+    ],
+)
+def test_a_line_above_that_decides_first_is_said(text: str, name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(UsageError, match="before a line at the end"):
+        append(file)
+    assert file.read_text() == text
 
 
 def test_only_regular_files(tmp_path: Path) -> None:

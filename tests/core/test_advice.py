@@ -32,6 +32,11 @@ def test_a_sender_that_exists_and_is_refused_needs_another_mend() -> None:
     assert "exempt" not in said("rcpt.accepted", MtaOutcome.ACCEPT)
 
 
+def test_a_full_mailbox_is_mended_by_its_owner_and_not_by_other_mail_hosts() -> None:
+    assert "Make room" in said("rcpt.mailbox-full", MtaOutcome.REJECT)
+    assert "MX records" not in said("rcpt.mailbox-full", MtaOutcome.REJECT)
+
+
 def test_what_is_on_the_way_is_not_for_their_admin_first() -> None:
     steps = next_steps(REASONS["connect.port-filtered"], FIELDS, make.mta(MtaOutcome.DEFER), on_the_way=True)
     assert steps[0].who is not Who.THEIR_ADMIN

@@ -121,4 +121,8 @@ def test_what_a_person_wrote_counts_too() -> None:
         sender="bob@example.com", until="2026-12-31"
     )
     assert read_comment("# ask joe") is None
+    forged = Remark(
+        key="192.0.2.1", sender='"a why=x until=2099-12-31 by=eve"@d.example', by="joe", until="2027-02-20"
+    )
+    assert read_comment(comment(forged)) == forged
     assert read_comment("# until=soon") is None

@@ -265,6 +265,37 @@ def test_no_name_forges_the_address(helo: str) -> None:
         assert event is None or event.relay_ip == "203.0.113.77"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        (
+            "H=(x) [192.0.2.66] sender verify fail for <victim@d.example>: Unrouteable address) [203.0.113.77]:25"
+            " F=<u@d.example> rejected RCPT <bob@local.example>: Sender verify failed"
+        ),
+        (
+            "H=(x) [192.0.2.66]:25 F=<victim@d.example> rejected RCPT <bob@local.example>: Sender verify failed)"
+            " [203.0.113.77]:25 I=[203.0.113.1]:25 sender verify fail for <u@d.example>: Unrouteable address"
+        ),
+        "1xV2MN-00069O-18 <= u@d.example H=(x) [192.0.2.66] P=esmtp) [203.0.113.77]:25 P=esmtp S=123",
+    ],
+)
+def test_a_name_that_is_a_whole_line_is_not_believed(line: str) -> None:
+    """With helo_accept_junk_hosts the client writes what it likes, and then no reading of the line is sure."""
+    assert parse(f"2026-11-22 07:47:14 {line}") is None
+
+
+def test_no_name_forges_the_sender_of_postfix() -> None:
+    event = parse(
+        "Nov 22 10:00:00 mx postfix/smtpd[5]: NOQUEUE: reject: RCPT from r.example.net[203.0.113.5]: 450 4.1.7"
+        " <u@d.example>: Sender address rejected: unverified address: connect to mx.d.example[192.0.2.1]:25:"
+        " Connection timed out; from=<u@d.example> to=<bob@local.example> proto=SMTP"
+        " helo=<x>; from=<victim@e.example> to=<eve@local.example> proto=ESMTP helo=<y>",
+        2026,
+    )
+    assert event is not None
+    assert (event.sender, event.recipient) == ("u@d.example", "bob@local.example")
+
+
 def test_a_text_of_the_administrator() -> None:
     event = parse(
         f"{_HEAD} F=<u@d.example> rejected RCPT <a@b.example>: we could not verify your sender address, sorry"

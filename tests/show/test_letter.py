@@ -13,8 +13,9 @@ from probe.core.log.report import Fate, Group
 from probe.core.model import Cause, Confidence, MtaOutcome, Report, Severity, Side, Stage, Who
 from probe.core.reasons import REASONS, TYPICAL
 from probe.show import letter
-from probe.show.letter import WIDTH, Matter, Redaction
+from probe.show.letter import WIDTH, Matter
 from probe.show.letters import Reader
+from probe.show.redaction import Redaction
 from tests.show import samples
 from tests.support import make
 
@@ -92,7 +93,40 @@ def test_a_pointer_into_nothing_is_no_dialogue(pointer: str) -> None:
 
 def test_without_a_host_the_domain_is_named() -> None:
     said = letter.render(samples.dns_failure(), Reader.POSTMASTER)
-    assert "Your mail host" in said
+    assert "at\n customer.example.com\n" in said
+    assert "Mail host" not in said
+
+
+@pytest.mark.parametrize("reader", Reader)
+def test_a_long_subject_is_folded_as_a_header_is(reader: Reader) -> None:
+    head, _, _ = letter.render(report(Cause.FIREWALL_TIMEOUT), reader).partition("\n\n")
+    assert all(line.startswith(("Subject: ", " ")) for line in head.splitlines())
+
+
+def test_a_sender_that_exists_and_is_refused_is_no_success() -> None:
+    full = structs.replace(
+        report(Cause.SENDER_EXISTS),
+        reason="rcpt.mailbox-full",
+        next_steps=(make.step("Make room.", Who.SENDER),),
+        mta=make.mta(MtaOutcome.REJECT),
+    )
+    customer, postmaster = (letter.render(full, each) for each in (Reader.CUSTOMER, Reader.POSTMASTER))
+    assert "in order now" not in customer
+    assert "nothing to mend" not in postmaster
+    assert "Make room." in postmaster
+    assert "rejected by us" in postmaster
+
+
+def test_a_sender_that_is_accepted_is_not_said_to_fail() -> None:
+    well = structs.replace(report(Cause.SENDER_EXISTS), next_steps=())
+    assert "As long as it fails" not in letter.render(well, Reader.POSTMASTER)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_without_a_step_the_letter_announces_none(cause: Cause) -> None:
+    bare = structs.replace(report(cause), next_steps=())
+    said = letter.render(bare, Reader.POSTMASTER)
+    assert "these" not in said.partition("What we saw")[2]
 
 
 # --- redaction ---
@@ -136,6 +170,24 @@ def test_redaction_takes_any_text(text: str) -> None:
     once = redact(text)
     assert "administrator@" not in once
     assert redact(once) == once or "@" in once
+
+
+def test_redaction_knows_an_address_in_every_dress() -> None:
+    redact = Redaction("Bob.Smith@example.org")
+    for said in ("BOB.SMITH@", '"bob.smith"@', "bob.smith%40", "bob.smith&#64;"):
+        assert redact(f"<{said}example.org>").startswith("<user1")
+    assert redact("550 unknown user bob.smith. bounce-bob.smith, x+bob.smith+y") == (
+        "550 unknown user user1. bounce-user1, x+user1+y"
+    )
+    assert "alice" not in redact("alice%40example.org alice&#64;example.org " + "alice" * 20 + "@example.org")
+    for ip in ("10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "fd00::1", "IPv6:fd00::1"):
+        for said in (ip, f"[{ip}]:25", f"client {ip}: blocked", f"at {ip}."):
+            assert ip.removeprefix("IPv6:") not in redact(said), said
+    assert redact("client:10.0.0.1:25") == "client:internal-ip1:25"
+    # A company's mailbox may be called as its domain.
+    assert Redaction("example@example.com")("<example@example.com> at mx.example.com") == (
+        "<user1@example.com> at mx.example.com"
+    )
 
 
 def test_redaction_is_linear() -> None:
@@ -210,6 +262,13 @@ def test_a_letter_from_a_log_says_that_it_is_one(reader: Reader) -> None:
     assert "log" in said
     assert "by hand" not in said
     assert "2008-11-17 15:02:27 to 2008-11-17 16:02:27" in " ".join(said.split())
+
+
+def test_a_postmaster_gets_the_words_of_the_log_and_is_told_what_it_does_not_name() -> None:
+    said = " ".join(letter.render(group(), Reader.POSTMASTER).split())
+    assert "Our log could not connect to customer.example.com [203.0.113.15]: Connection timed out" in said
+    assert "Our server (to be filled in" in said
+    assert "192.0.2.59" not in said
 
 
 def test_a_colleague_is_told_the_relay_and_what_became_of_the_mail() -> None:

@@ -10,8 +10,9 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
-from probe.core.model import Cause, Confidence, MtaOutcome, Severity, Side
+from probe.core.model import Cause, Confidence, Mta, MtaOutcome, Severity, Side, Who
 from probe.show import text
 from tests.show import samples
 from tests.support import make
@@ -87,6 +88,21 @@ def test_a_violation_names_its_sections_and_its_cost() -> None:
                       here
           took 2.5 s; more: probe-sender explain mail.null-sender-refused
     """)
+
+
+def test_who_has_to_write_to_the_other_side_is_told_how() -> None:
+    told = samples.null_sender_refused()
+    steps = (make.step("Accept it.", Who.THEIR_ADMIN),)
+    assert "to write to them: --letter postmaster;" in text.render(replace(told, next_steps=steps))
+    assert "--letter" not in text.render(replace(told, next_steps=steps, side=Side.OURS))
+
+
+def test_a_command_is_never_wrapped() -> None:
+    exim = make.mta(MtaOutcome.REJECT).exim
+    assert exim is not None
+    clear = "printf 'customer.example.com\\nd\\n' | exim_fixdb /var/spool/exim4-of-a-long-name callout"
+    told = replace(samples.null_sender_refused(), mta=Mta(replace(exim, clear=clear), None))
+    assert f"    forgets   {clear}\n" in text.render(told, verbose=True)
 
 
 def test_a_dns_failure_has_no_host_and_its_tries_are_in_the_verbose_page() -> None:

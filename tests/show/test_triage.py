@@ -30,8 +30,8 @@ administrator@customer.example.com: firewall-timeout (probable), connect.timeout
   Relay     67.26.151.59 relay1.example.com is the IP that an exemption would
             name, and not 163.112.75.15, the mail host that was called
   Effect    deferred (451), not rejected: 1 try for 1 message to
-            raam@mydomain.com, 2008-11-17 15:02:27; 1 transaction ended without
-            a message
+            raam@mydomain.com at 2008-11-17 15:02:27; 1 transaction ended
+            without a message
   Fate      not known: the log ends with the last try
 """
 
@@ -105,6 +105,7 @@ def test_many_senders_and_recipients(report: LogReport) -> None:
 
 def test_what_the_probe_says_now(report: LogReport) -> None:
     page = view.render(changed(report, report=make.report(cause=Cause.SENDER_EXISTS), now=Now.FIXED))
+    assert "probe-sender preflight" not in page
     assert "Now       fixed since: sender-exists" in page
 
 
@@ -166,6 +167,11 @@ def test_nothing_of_a_peer_is_obeyed(report: LogReport, data: st.DataObject) -> 
         assert all(char.isprintable() or char == "\n" for char in shown)
     assert view.row(group).count("\n") == 1
     assert not next(csv.reader(io.StringIO(view.row(group))))[0].startswith(("=", "+", "-", "@"))
+
+
+def test_a_sender_with_a_hyphen_is_no_option_of_preflight_either(report: LogReport) -> None:
+    told = view.commands(changed(report, sender="-v@x.example").groups[0])
+    assert told[1] == "probe-sender preflight -- 67.26.151.59 -v@x.example"
 
 
 @pytest.mark.parametrize(

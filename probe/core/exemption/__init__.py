@@ -101,8 +101,8 @@ class Remark(Struct, frozen=True, kw_only=True):
 
 _KEY = re.compile(r"probe-sender (\S{1,64})", re.ASCII)
 _WHY = re.compile(r"(?:^| )why=(.*)")
+_SENDER = re.compile(r'(?:^| )sender=<((?:"(?:[^"\\]|\\.){0,128}"|[^">]){1,400})>')
 _FIELDS = {
-    "sender": re.compile(r'(?:^| )sender=<((?:"(?:[^"\\]|\\.){0,128}"|[^">]){1,400})>'),
     "by": re.compile(r"(?:^| )by=(\S{1,64})"),
     "added": re.compile(r"(?:^| )added=(\d{4}-\d\d-\d\d)(?= |$)", re.ASCII),
     "until": re.compile(r"(?:^| )until=(\d{4}-\d\d-\d\d)(?= |$)", re.ASCII),
@@ -133,6 +133,11 @@ def read_comment(line: str) -> Remark | None:
     text = line[:_MAX_LINE].lstrip("# \t").rstrip()
     key = _KEY.match(text)
     values = {"key": None if key is None else key[1]}
+    sender = _SENDER.search(text)
+    if sender is not None and _WHY.search(text, 0, sender.start()) is None:
+        values["sender"] = sender[1]
+        # A quoted local part may hold whatever the other fields look like.
+        text = f"{text[: sender.start()]} {text[sender.end() :]}"
     free = _WHY.search(text)
     if free is not None:
         values["why"] = free[1]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from probe.core.exim.errors import TIMED_OUT, error_of
 from probe.core.exim.met import Ended, Learnt, Left, Met, place
 from probe.core.exim.reply import BUFFER, UNTOLD, Fate, Heard, Replies, hear, offers, room_after
 from probe.core.exim.words import LIBRARY, Blame
@@ -38,26 +39,6 @@ if TYPE_CHECKING:
     from probe.core.model import Evidence
 
 
-_STRERROR = {
-    "ECONNREFUSED": "Connection refused",
-    "ETIMEDOUT": "Connection timed out",
-    "EHOSTUNREACH": "No route to host",
-    "ENETUNREACH": "Network is unreachable",
-    "EACCES": "Permission denied",
-    "EPERM": "Operation not permitted",
-    "EADDRNOTAVAIL": "Cannot assign requested address",
-    "ECONNRESET": "Connection reset by peer",
-    "EAFNOSUPPORT": "Address family not supported by protocol",
-}
-_ERRNO = {
-    ConnectOutcome.REFUSED: "ECONNREFUSED",
-    ConnectOutcome.HOST_UNREACHABLE: "EHOSTUNREACH",
-    ConnectOutcome.NET_UNREACHABLE: "ENETUNREACH",
-    ConnectOutcome.NO_ROUTE: "ENETUNREACH",
-    ConnectOutcome.PROHIBITED: "EACCES",
-    ConnectOutcome.RESET: "ECONNRESET",
-    ConnectOutcome.LOCAL: "EADDRNOTAVAIL",
-}
 _BY_ICMP = frozenset(
     {ConnectOutcome.HOST_UNREACHABLE, ConnectOutcome.NET_UNREACHABLE, ConnectOutcome.PROHIBITED}
 )
@@ -304,7 +285,7 @@ class Talk(ABC):
                 " about in between would change the outcome."
             )
         if not fast:
-            self.not_connected(_STRERROR["ETIMEDOUT"])
+            self.not_connected(TIMED_OUT)
         self.notes.append(
             f"{self.where}: Exim connects by TCP Fast Open, which hides that no connection came about; its log blames"
             " the greeting."
@@ -314,7 +295,7 @@ class Talk(ABC):
     def _unconnected(self, session: Session) -> NoReturn:
         """End where the connection failed at once, with an errno or an ICMP error."""
         connect = session.connect
-        error = _STRERROR.get(connect.errno_name or "", _STRERROR[_ERRNO[connect.outcome]])
+        error = error_of(connect)
         if connect.outcome is ConnectOutcome.RESET and self.callout.shares_transport:
             # The connection stood and was reset before we could look; Exim hears of it at its first read.
             self.notes.append(
@@ -408,10 +389,9 @@ class Talk(ABC):
 
     def _shake_hands(self) -> NoReturn:
         tls = self.session.tls
+        # With an address literal 4.96 breaks down where TLS begins (seen): the relay is told nothing at all.
         if tls is None or _injected(self.session) or self.host.origin is Origin.LITERAL:
-            self.end(
-                None
-            )  # 4.96 breaks down where TLS begins with an address literal (seen), which tells no more
+            self.end(None)
         self._seconds += tls.ended - tls.started
         if not tls.ok:
             self.without_tls()

@@ -67,6 +67,12 @@ _WENT = re.compile(
 )
 _LOST = re.compile(r" lost\b")
 
+_ANOTHER_CLIENT = re.compile(
+    r"\) \[[^\]\s]{1,60}\](?::[0-9]{1,5})? (?:[A-Za-z]{1,4}=|sender verify |(?:temporarily )?rejected |incomplete"
+    r" |Warning: )"
+)
+"""What Exim writes behind the name of HELO: where it stands twice, the first end of that name may be a part of it."""
+
 _OUTCOME = {"defer": MtaOutcome.DEFER, "fail": MtaOutcome.REJECT}
 _OVERFLOW = "**** log string overflowed log buffer ****"
 
@@ -121,11 +127,16 @@ def _about(text: str, head: dict[str, Any], message: str | None) -> LogEvent | N
 def _client(line: str, start: int) -> _Client | None:
     found = _HOST.match(line, start)
     if found is not None:
-        return _Client(_named(found), found.end())
+        return None if _is_forged(line, found) else _Client(_named(found), found.end())
     if (local := _LOCAL.match(line, start)) is not None:  # handed in on this host, not by SMTP
         return _Client({}, local.end())
     # A line of a page may begin in the middle, with what it is about.
     return _Client({}, start) if line.startswith(("F=<", "sender verify "), start) else None
+
+
+def _is_forged(line: str, found: re.Match[str]) -> bool:
+    """Whether the client may have written all of this into HELO, as `helo_accept_junk_hosts` allows: who knows."""
+    return found[2] is not None and _ANOTHER_CLIENT.search(line, found.end(3)) is not None
 
 
 def _named(found: re.Match[str]) -> dict[str, Any]:
@@ -248,6 +259,8 @@ def _received(text: str, head: dict[str, Any], message: str | None) -> LogEvent 
         return None
     at = text.find(" H=", found.end())
     client = _HOST.match(text, at) if at >= 0 else None
+    if client is not None and _is_forged(text, client):
+        return None
     named = _named(client) if client is not None else {}
     tail = text.rpartition(" for ")[2] if " for " in text else ""
     return LogEvent(

@@ -22,7 +22,7 @@ CONVERSATION = 60.0
 """Seconds within which the lines of one SMTP transaction follow each other."""
 PROBING = 1000.0
 """Seconds after which Postfix counts a probe as lost (PROBE_TTL of verify.c)."""
-OPEN = 4096
+OPEN = 2048
 """Conversations, senders and probes that are kept to be joined."""
 _PATIENT = 50
 """Tries of one sender that wait for Postfix's probe."""

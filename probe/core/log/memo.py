@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT = 10_000
 """Lines that are remembered; beyond that all are forgotten, and it begins again."""
-_LONGEST = 4096
+_LONGEST = 1024
 """Characters of a line that is worth remembering."""
 _DAYS = 100
 

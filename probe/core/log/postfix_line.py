@@ -108,8 +108,10 @@ def _refused(text: str, head: dict[str, Any]) -> LogEvent | None:
         return None
     _, verb, _, _, _, digit, sender, _, problem = found.groups()
     rest = text[found.end() :]
-    # The reason quotes a peer, which may quote anything: the fields are those behind the last "; from=".
-    fields = _TAIL.search(rest, max(rest.rfind("; from=<"), 0))
+    # The reason quotes the mail host and `helo=` the relay, and both may say anything: the fields are those behind
+    # the last "; from=" that names the sender whom the line is about.
+    own = rest.rfind(f"; from=<{sender}>")
+    fields = _TAIL.search(rest, own if own >= 0 else max(rest.rfind("; from=<"), 0))
     words = rest[: fields.start()] if fields else rest
     sender, recipient, helo = (fields[1] or sender, fields[2], fields[3]) if fields else (sender, None, None)
     why = Why(LogFault.UNKNOWN) if problem else postfix_why(words, sender)

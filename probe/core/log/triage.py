@@ -156,6 +156,11 @@ class Triage:
         """Learn how far the log reaches, from a line about anything."""
         self._now = max(self._now, at)
 
+    def misses(self, until: float) -> None:
+        """Learn that the log says nothing between `until` and the next line: files are missing, or lines."""
+        self._join.settle(probes=True)
+        self._ledger.forget(until)
+
     def settle(self) -> None:
         """Count what still waits for a partner line: for now none comes."""
         self._join.settle(probes=False)
@@ -166,11 +171,23 @@ class Triage:
         return [structs.replace(self._told(group), sender=sender) for sender, group in fresh]
 
     def report(
-        self, *, lines: int, not_understood: int, samples: tuple[str, ...], limit: int | None, tool: Tool
+        self,
+        *,
+        lines: int,
+        not_understood: int,
+        samples: tuple[str, ...],
+        limit: int | None,
+        tool: Tool,
+        shows_mail: bool = True,
     ) -> LogReport:
-        """Sum up; `limit` is how many groups are given at most."""
+        """Sum up; `limit` is how many groups are given at most.
+
+        Without `shows_mail` the log names no mail that was taken, so that a message may have come through unseen.
+        """
         self._join.settle(probes=True)
         self._ledger.close(self._now)
+        if not shows_mail:
+            self._unlose()
         groups = sorted(self._groups.values(), key=lambda group: (-group.tally.messages, -group.count))
         return LogReport(
             schema=LOG_SCHEMA,
@@ -330,6 +347,13 @@ class Triage:
             group = self._groups[key] = _Group(shown, partner(told, turned_away), self._time(turned_away))
         return group
 
+    def _unlose(self) -> None:
+        """Take back that deferred messages were lost: their next try may have been taken, and not logged here."""
+        for group in self._groups.values():
+            if group.event.outcome is not MtaOutcome.REJECT:
+                group.tally.unseen += group.tally.lost
+                group.tally.lost = 0
+
     def _make_room(self) -> None:
         least = sorted(self._groups, key=lambda key: (self._groups[key].count, self._groups[key].until))
         for key in least[: GROUPS // 4]:
@@ -383,7 +407,7 @@ class Triage:
         notes = []
         if self._warned:
             notes.append(
-                f"{self._warned} failed verifications had no consequence (a warning only), and are in no group"
+                f"failed verifications without a consequence (a warning only), in no group: {self._warned}"
             )
         if self._crowded_out:
             notes.append(
@@ -394,7 +418,7 @@ class Triage:
         return notes
 
 
-@lru_cache(maxsize=OPEN)
+@lru_cache(maxsize=KNOWN)
 def _alike(said: str | None, sender: str | None) -> str | None:
     """Give a reply without what differs from one message to the next: the sender, ids, addresses, numbers."""
     if not said:

@@ -55,6 +55,7 @@ class Talk(Struct, frozen=True, kw_only=True):
     `silent` names what Postfix would wait for longer than we did, `unrouted` says that we had no route. `real`
     says that the answer was given to our own sender, after the null sender had been refused, `secure` that it was
     given over TLS, `masked` that our EHLO stands for the HELO that Postfix says to such a greeting.
+    `hung_up` says that the host refused MAIL and was gone when the RCPT behind it (PIPELINING) had its turn.
     """
 
     result: Result
@@ -68,6 +69,7 @@ class Talk(Struct, frozen=True, kw_only=True):
     real: bool = False
     secure: bool = False
     masked: bool = False
+    hung_up: bool = False
 
 
 def talk(item: Judged, evidence: Evidence) -> Talk | None:
@@ -182,7 +184,7 @@ class _Ear:
         self._real = real
         self._stage = Stage.BANNER
         self._commands = 0  # that Postfix has sent
-        self._masked = False
+        self._masked = self._pipelining = False
         self._since = session.connect.ended  # the beginning of its wait
 
     def hear(self) -> Talk | None:
@@ -212,11 +214,17 @@ class _Ear:
         why = f"lost connection with {self._where} while {_DOING[self._stage]}"
         return self._talk(Result.SOFT, "4.4.2", why, self._since)
 
+    def _left_behind(self) -> bool:
+        last = self._session.exchanges[-1]
+        return last.reply is None and last.outcome in _BROKEN
+
     def _unanswered(self, following: Exchange) -> Talk | None:
         """Say how the wait ends, by what became of the command that Postfix would not have sent."""
         if following.outcome in _BROKEN:
             return self.lost()
-        return None if following.outcome is ExchangeOutcome.CUT_SHORT else self._timed_out()
+        # By PIPELINING it has sent what comes next, and takes the answer to that for the end of this one.
+        ahead = self._pipelining and self._stage in _COMMAND
+        return None if ahead or following.outcome is ExchangeOutcome.CUT_SHORT else self._timed_out()
 
     def _broken(self, outcome: ExchangeOutcome, *, in_step: bool) -> Talk | None:
         if outcome in _BROKEN:
@@ -262,8 +270,9 @@ class _Ear:
             self._stage = Stage.RCPT
         else:
             self._stage = Stage.MAIL
-            offered = exchange.reply is not None and "SMTPUTF8" in keywords(exchange.reply)
-            if self._utf8 and not offered:
+            offered = keywords(exchange.reply) if exchange.reply is not None else {}
+            self._pipelining = "PIPELINING" in offered
+            if self._utf8 and "SMTPUTF8" not in offered:
                 why = f"SMTPUTF8 is required, but was not offered by host {self._where}"
                 return self._talk(Result.HARD, "5.6.7", why, exchange.ended)
         return None
@@ -279,6 +288,7 @@ class _Ear:
             real=self._real,
             secure=self._session.tls is not None and self._session.tls.ok,
             masked=self._masked,
+            hung_up=self._pipelining and self._stage is Stage.MAIL and self._left_behind(),
         )
 
 

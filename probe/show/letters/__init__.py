@@ -23,7 +23,9 @@ class Texts(Struct, frozen=True):
     """Everything that a letter says, in one language. Braces name the fields of `letter.Matter`.
 
     `opening` says that we have tested it, `opening_log` that a log says so. `meaning` is the paragraph that explains
-    a cause to a reader, `asking` what he is asked to do about it; `ours` stands for both where the fault is ours.
+    a cause to a reader, `asking` what he is asked to do about it; `ours` stands for both where the fault is ours, and
+    `refused_meaning` and `refused_asking` where the sender exists and is refused all the same. An `asking` that ends
+    in a colon is read without it where no step follows.
     `trouble` tells a postmaster what it costs him, with the word of `effect` for what mail servers that verify senders
     do with the mail. `labels` name the rows of the facts and the titles of the parts.
     """
@@ -36,6 +38,8 @@ class Texts(Struct, frozen=True):
     ours: dict[Reader, str]
     meaning: dict[Reader, dict[Cause, str]]
     asking: dict[Reader, dict[Cause, str]]
+    refused_meaning: dict[Reader, str]
+    refused_asking: dict[Reader, str]
     testing: dict[Cause, str]
     closing: dict[Reader, str]
     effect: dict[MtaOutcome, str]

@@ -9,7 +9,7 @@ TEXTS = Texts(
     subject={
         Reader.SUPPORT: "Sender verification of {mailbox}: {cause}",
         Reader.CUSTOMER: "Why mail from {mailbox} was not accepted",
-        Reader.POSTMASTER: "Your mail host {host} and the verification of {mailbox}",
+        Reader.POSTMASTER: "Sender verification of {mailbox} at {host}",
     },
     greeting={
         Reader.SUPPORT: "Hello,",
@@ -27,7 +27,7 @@ TEXTS = Texts(
             " this is what came of it."
         ),
         Reader.POSTMASTER: (
-            "our mail server verifies the sender of a message before it takes it: it connects to a"
+            "Our mail server verifies the sender of a message before it takes it: it connects to a"
             " mail host of the sender's domain, says MAIL FROM:<> and RCPT TO:<sender>, and QUIT. It"
             " never sends a message that way. We have repeated that test for {mailbox} by hand; below"
             " is what we saw."
@@ -44,7 +44,7 @@ TEXTS = Texts(
             " fails that test. This is what came of it, by our log."
         ),
         Reader.POSTMASTER: (
-            "our mail server verifies the sender of a message before it takes it: it connects to a mail host of"
+            "Our mail server verifies the sender of a message before it takes it: it connects to a mail host of"
             " the sender's domain, says MAIL FROM:<> and RCPT TO:<sender>, and QUIT. It never sends a message that"
             " way. This is what its log shows for {mailbox}."
         ),
@@ -104,8 +104,8 @@ TEXTS = Texts(
                 " to refuse it."
             ),
             Cause.INCONCLUSIVE: (
-                "The test could not be brought to an end, and for the moment it is not known whose fault"
-                " that is. It does not mean that the address is wrong."
+                "The test did not settle the matter, and for the moment it is not known on whose side the"
+                " fault lies. It does not mean that the address is wrong."
             ),
             Cause.TEMPORARY: (
                 "The other side's mail server asked us to try again later, as many do with those they do"
@@ -144,12 +144,12 @@ TEXTS = Texts(
                 " sent in its name cannot be answered, and we shall go on refusing it."
             ),
             Cause.INCONCLUSIVE: (
-                "The test did not come to an end, and we cannot say yet on whose side the fault lies. We"
-                " do not claim that it is yours."
+                "The test did not settle the matter, and we cannot say yet on whose side the fault lies."
+                " We do not claim that it is yours."
             ),
             Cause.TEMPORARY: (
-                "Your host asks us to come back later, and says so to every attempt that we make. Where"
-                " it greylists, the delay falls on all bounces and verifications too."
+                "Your host asks us to come back later. Where it greylists, the delay falls on all bounces"
+                " and verifications too."
             ),
             Cause.FIREWALL_TIMEOUT: (
                 "Our packets to your host, or its answers, are lost before the test is complete. In most"
@@ -209,10 +209,9 @@ TEXTS = Texts(
         },
         Reader.POSTMASTER: {
             Cause.SENDER_EXISTS: "No change is asked for.",
-            Cause.MISSING_SENDER: "If the address ought to exist, please see to these points:",
+            Cause.MISSING_SENDER: "If the address ought to exist, please have it set up:",
             Cause.INCONCLUSIVE: (
-                "If you can see our attempt in your log, please tell us how it ended. Perhaps one of"
-                " these helps:"
+                "If you can see our attempt in your log, please tell us how it ended and why, or mend it:"
             ),
             Cause.TEMPORARY: "Please let our server through, or exempt the null sender <> from greylisting:",
             Cause.FIREWALL_TIMEOUT: "Please let TCP connections from our address to your mail host through:",
@@ -223,6 +222,25 @@ TEXTS = Texts(
             ),
             Cause.DNS_FAILURE: "Please have the name servers of your domain looked at:",
         },
+    },
+    refused_meaning={
+        Reader.SUPPORT: "The address exists, and mail servers that verify it refuse its mail all the same.",
+        Reader.CUSTOMER: (
+            "The address exists, but the other side does not take every message for it at present, so the test"
+            " fails all the same."
+        ),
+        Reader.POSTMASTER: (
+            "The address exists, but your side does not take every message for it at present, and that is enough"
+            " for the verification to fail."
+        ),
+    },
+    refused_asking={
+        Reader.SUPPORT: "The next steps, in this order:",
+        Reader.CUSTOMER: (
+            "Please pass the facts below on to the sender. Until it is mended we can exempt the server that sends"
+            " you this mail from the test; tell us if you want that."
+        ),
+        Reader.POSTMASTER: "Please see to this:",
     },
     testing={
         Cause.MISSING_SENDER: "RCPT TO:<{mailbox}> after MAIL FROM:<> has to be answered with 250.",
@@ -261,6 +279,8 @@ TEXTS = Texts(
         "facts": "What we saw",
         "time": "Time",
         "we": "Our server",
+        "we_unknown": "(to be filled in: the log names neither its IP nor its HELO)",
+        "clock": "by the clock of our server",
         "they": "Mail host",
         "sender": "Sender",
         "cause": "Finding",
