@@ -61,7 +61,9 @@ def test_one_packet_in_ten(road: Road, family: int) -> None:
 def test_three_packets_in_ten(road: Road, speed: tuple[str, ...], family: int) -> None:
     """Half of all round trips fail, so one connection in four takes more than two SYNs."""
     reasons = _reasons(_probe(road, f"-{family}", *speed, count=10, loss=30))
-    assert reasons.keys() <= HONEST_IN_HEAVY_LOSS
+    # What --fast has after 2.1 s can all have been lost by chance, about once in some hundreds of runs.
+    by_chance = {"connect.port-filtered"} if speed and reasons["connect.port-filtered"] <= 1 else set()
+    assert reasons.keys() <= HONEST_IN_HEAVY_LOSS | by_chance
     assert reasons["rcpt.accepted"] >= 4
 
 
