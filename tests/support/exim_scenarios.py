@@ -108,7 +108,8 @@ SCENARIOS: dict[str, Case] = {
     "pipelined-mail-550-closed": world(_talk(_PIPELINED, "S: 550 no", "*close")),
     "pipelined-mail-closed": world(_talk(_PIPELINED, "*close")),
     "pipelined-mail-silent": world(_talk(_PIPELINED, "*silence"), options=("--reply-timeout", "1")),
-    "pipelined-rcpt-closed": world(_talk(_PIPELINED, "S: 250 ok", "*close")),
+    # RCPT is read first: with octets left unread the close would be a reset, now and then.
+    "pipelined-rcpt-closed": world(_talk(_PIPELINED, "S: 250 ok", "C: RCPT", "*close")),
     "pipelined-rcpt-reset": world(_talk(_PIPELINED, "S: 250 ok", "C: RCPT", "*reset")),
     "pipelined-rcpt-silent": world(
         _talk(_PIPELINED, "S: 250 ok", "C: RCPT", "*silence"), options=("--reply-timeout", "1")
@@ -254,6 +255,7 @@ INCOMPARABLE = {
 
 INEXACT = {
     "ehlo-endless": "log: Exim's buffer holds more of the flood than we read",
+    "banner-drip": "seconds: of a reply in pieces Exim counts its limit in whole seconds of the clock",
 }
 """Golden cases in which a text cannot be predicted to the letter, and why; the outcome and the reply are.
 
