@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ from pathlib import Path
 PYTHON = sys.executable
 PROBE = [str(Path(PYTHON).with_name("probe-sender"))]
 """The installed command, beside the interpreter that runs the benchmark."""
+
+
+_STATE = tempfile.TemporaryDirectory(prefix="probe-sender-benchmarks-")
+os.environ["PROBE_SENDER_STORE"] = str(Path(_STATE.name, "store.sqlite3"))  # never that of whoever measures
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 
 def environment() -> dict[str, str]:

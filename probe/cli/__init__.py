@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 
-COMMANDS = ("audit", "demo", "doctor", "explain", "log", "preflight", "schema")
+COMMANDS = ("audit", "batch", "demo", "doctor", "explain", "history", "log", "preflight", "schema")
 EXIT_USAGE = 2
 EXIT_BUG = 3
 """Nothing can be told, and the fault is ours: the exit code of `inconclusive`."""
@@ -111,6 +111,14 @@ def _dispatch(argv: list[str]) -> int:
         from probe.cli.audit import audit
 
         return audit(argv[1:])
+    if first == "batch":
+        from probe.cli.batch import batch
+
+        return batch(argv[1:])
+    if first == "history":
+        from probe.cli.history import history
+
+        return history(argv[1:])
     if first == "log":
         from probe.cli.log import log
 

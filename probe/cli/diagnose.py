@@ -17,7 +17,7 @@ from probe.cli import (
 )
 from probe.cli.options import check_view
 from probe.cli.parsers import diagnosis
-from probe.cli.probing import callout_of
+from probe.cli.probing import callout_of, check_store
 
 TYPE_CHECKING = False  # not from typing: it would cost --help 10 ms
 if TYPE_CHECKING:
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+    from probe.cli.keeping import Keeper
     from probe.cli.output import Printer
     from probe.cli.saving import Saver
     from probe.core.callout import Callout
-    from probe.core.model import Address, Evidence
+    from probe.core.model import Address, Earlier, Evidence
     from probe.net.early import EarlyQuery
     from probe.run.engine import Engine
     from probe.settings import Settings
 
+    Observed = tuple[Evidence, Earlier | None]
+
 AT_ONCE = 8
 """Addresses of one command line that are probed at the same time."""
+HEAD_START = 0.05
+"""Seconds before the store is loaded: by then a probe has loaded what it needs, and waits for the network."""
 FAST_ABOVE = 20
 """More addresses than this and uvloop, where it is installed, has earned the time that loading it takes."""
 
@@ -45,6 +50,7 @@ def diagnose(argv: list[str]) -> int:
     args = diagnosis().parse_intermixed_args(argv[:end])  # options may stand between the addresses
     args.addresses += argv[end + 1 :]
     check_view(args)
+    check_store(args)
     if not args.addresses:
         raise UsageError("no address given; try: probe-sender user@example.com, or probe-sender --help")
     started = time.monotonic()
@@ -70,6 +76,7 @@ def _first_query(args: Namespace) -> EarlyQuery | None:
 def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int:
     import asyncio
     import gc
+    from contextlib import ExitStack
 
     settings = settings_of(args)
     callout = callout_of(args)
@@ -77,17 +84,19 @@ def _probe_all(args: Namespace, started: float, early: EarlyQuery | None) -> int
     addresses = _addresses(args.addresses, settings)
     if not addresses:
         return EXIT_USAGE
-    run = _Run(args, settings, callout, saver, started, early)
+    keeper = _keeper(args, callout)
+    run = _Run(args, settings, callout, saver, keeper, started, early)
     gc.freeze()  # the modules are here to stay (see `console`); what the probes leave is collected as usual
     gc.enable()
-    try:
+    with ExitStack() as kept:  # whatever ended the run: what was finished is kept
+        if keeper is not None:
+            kept.callback(keeper.finish)
+        if saver is not None:
+            kept.callback(saver.finish)
         with asyncio.Runner(loop_factory=_loop_factory(len(addresses))) as runner:
             runner.get_loop()
             interrupt_gently()  # from here on there is something that can end in good order
             runner.run(run.run(addresses))
-    finally:
-        if saver is not None:
-            saver.finish()  # whatever ended the run: what was finished is kept
     if run.interrupted:
         return EXIT_INTERRUPTED
     if len(addresses) < len(args.addresses):
@@ -103,6 +112,14 @@ def _saver(name: str | None) -> Saver | None:
     from probe.cli.saving import Saver
 
     return Saver(name)
+
+
+def _keeper(args: Namespace, callout: Callout) -> Keeper | None:
+    if args.no_store:
+        return None
+    from probe.cli.keeping import Keeper
+
+    return Keeper(args, callout)
 
 
 def _loop_factory(addresses: int) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -245,6 +262,7 @@ class _Run:
         settings: Settings,
         callout: Callout,
         saver: Saver | None,
+        keeper: Keeper | None,
         started: float,
         early: EarlyQuery | None,
     ) -> None:
@@ -254,6 +272,9 @@ class _Run:
         self.settings_of = settings
         self._callout = callout
         self._saver = saver
+        self._keeper = keeper
+        # What was before is for whoever reads a report, and is in no other form of the result.
+        self._tells_before = args.save != "-" and not (args.quiet or args.letter or args.format == "csv")
         self._started = started
         self._early = early
 
@@ -274,14 +295,18 @@ class _Run:
 
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(address: Address) -> Evidence:
+        async def one(address: Address) -> Observed:
             async with gate:
-                return await engine.collect(
+                self._prepare(engine, address)
+                evidence = await engine.collect(
                     address,
                     seed=int.from_bytes(os.urandom(4)),
                     started=self._started if len(addresses) == 1 else None,
                     early=self._early,
                 )
+            if self._keeper is None or not self._tells_before:
+                return evidence, None
+            return evidence, await self._keeper.earlier(evidence)
 
         waiting = deque((address, asyncio.create_task(one(address))) for address in addresses)
         total = len(waiting)
@@ -296,24 +321,39 @@ class _Run:
         progress = Progress(status) if wanted(self._args) else None
         while waiting and not (printer.unread and self._saver is None):  # else nobody wants the rest
             address, task = waiting[0]
-            evidence = None
+            observed = None
             try:
-                evidence = await self._result(task, [other for _, other in waiting])
+                observed = await self._result(task, [other for _, other in waiting])
             except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
                 if progress is not None:
                     progress.clear()
                 self.codes.append(report_bug(bug, f"{ascii(address.mailbox)[1:-1]}: "))
             if progress is not None:
                 progress.clear()
-            if evidence is not None:
-                self._finish(evidence, printer)
+            if observed is not None:
+                self._finish(*observed, printer)
             waiting.popleft()  # and with it the evidence: of many addresses not all can be kept
         if progress is not None:
             progress.stop()
 
+    def _prepare(self, engine: Engine, address: Address) -> None:
+        """Have the store asked while the network is waited for."""
+        if self._keeper is None:
+            return
+        import asyncio
+
+        from probe.run.question import options_of
+
+        keeper = self._keeper
+
+        def ask() -> None:
+            keeper.ask(address, options_of(engine.settings, helo=engine.own_name()))
+
+        asyncio.get_running_loop().call_later(HEAD_START, ask if self._tells_before else keeper.begin)
+
     async def _result(
-        self, task: asyncio.Task[Evidence], tasks: list[asyncio.Task[Evidence]]
-    ) -> Evidence | None:
+        self, task: asyncio.Task[Observed], tasks: list[asyncio.Task[Observed]]
+    ) -> Observed | None:
         """Wait for one probe, or for what an interrupted one knows; None when it had not begun."""
         import asyncio
 
@@ -327,13 +367,15 @@ class _Run:
                 await asyncio.wait([task])
             return None if task.cancelled() else task.result()
 
-    def _finish(self, evidence: Evidence, printer: Printer) -> None:
+    def _finish(self, evidence: Evidence, earlier: Earlier | None, printer: Printer) -> None:
+        from msgspec.structs import replace
+
         from probe.core.classify import judge
         from probe.core.reasons import CAUSES
 
         if self._saver is not None:
             self._saver.save(evidence)
-        report = judge(evidence, self._callout)
+        report = replace(judge(evidence, self._callout), earlier=earlier)
         self.codes.append(CAUSES[report.cause][0])
         if self._args.save == "-":
             from probe.codec import encode
@@ -341,3 +383,5 @@ class _Run:
             printer.write(encode(evidence).decode() + "\n")
         else:
             printer.show(report)
+        if self._keeper is not None and not evidence.interrupted:
+            self._keeper.record(evidence)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from probe.cli import UsageError, say
+from probe.cli import EXIT_USAGE, UsageError, say
 from probe.cli.options import check_view
 from probe.cli.parsers import explanation, plain
 from probe.cli.probing import callout_of
@@ -33,6 +33,10 @@ def explain(argv: list[str]) -> int:
     """Judge saved evidence again, or explain a word."""
     args = explanation().parse_args(argv)
     check_view(args)
+    if args.all:
+        return _judge_all(args)
+    if args.store is not None:
+        raise UsageError("--store: it is for --all; a file of evidence is given by its name alone")
     from probe.cli.glossary import LISTS, meanings
 
     what = args.what
@@ -73,6 +77,40 @@ def _judge_again(name: str, args: Namespace) -> int:
         codes.append(CAUSES[report.cause][0])
         printer.show(report)
     return min(codes, key=WORST_FIRST.index)
+
+
+def _judge_all(args: Namespace) -> int:
+    """Judge the latest evidence of every address in the store, one after the other: there may be a million."""
+    if args.what is not None:
+        raise UsageError(f"--all: not together with {ascii(args.what)[:80]}; give one of them")
+    if args.verbose or args.letter or args.format == "markdown":
+        raise UsageError("--all: one line for each address; leave -v, --letter and --format markdown away")
+    from contextlib import closing
+
+    from probe.cli.keeping import kept, open_existing, path_of, report_of
+    from probe.cli.log import collect_garbage
+    from probe.cli.output import Printer
+
+    callout = callout_of(args)
+    store = open_existing(args)
+    if store is None:
+        raise UsageError(
+            f"there is no store {path_of(args)!a} yet; a probe begins one, or name one with --store"
+        )
+    args.quiet = True
+    printer = Printer(args, several=True)
+    collect_garbage()
+    lost = False
+    with closing(store):
+        for row in kept(store.everything()):
+            report = None if row is None else report_of(row, store.path, callout)
+            if report is None:
+                lost = True
+                continue
+            printer.show(report)
+            if printer.unread:
+                break
+    return EXIT_USAGE if lost else 0
 
 
 def _read(name: str) -> bytes:

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 from probe.cli import EXIT_INTERRUPTED, EXIT_USAGE, UsageError, complain, interrupt_gently
 from probe.cli.logoptions import SHOWN, options
 from probe.cli.options import check_view
-from probe.cli.probing import callout_of
+from probe.cli.probing import callout_of, check_store
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from contextlib import ExitStack
 
     from probe.cli.output import Printer
     from probe.core.log.report import Group, LogReport
     from probe.core.log.triage import Triage
     from probe.core.model import Report
+    from probe.run.engine import Engine
     from probe.run.logread import LogReader
+    from probe.run.memory import Memory
     from probe.settings import Settings
 
 
@@ -33,8 +36,11 @@ def log(argv: list[str]) -> int:
         from probe.cli.follow import follow
 
         return follow(args, files)
+    check_store(args)
     if args.probe:
         _settings(args)  # what cannot work is said before the log is read
+    elif args.fresh or args.no_store or args.store is not None:
+        raise UsageError("--store, --no-store, --fresh: they are for --probe; add it, or leave them away")
     return _read(args, files)
 
 
@@ -182,7 +188,7 @@ def _probe(args: Namespace, report: LogReport) -> tuple[LogReport, bool]:
 
 
 async def _reprobe(args: Namespace, report: LogReport, reports: dict[str, Report]) -> None:
-    from contextlib import aclosing
+    from contextlib import ExitStack, aclosing
 
     from probe.cli.progress import Progress, wanted
     from probe.run.engine import Engine
@@ -190,13 +196,76 @@ async def _reprobe(args: Namespace, report: LogReport, reports: dict[str, Report
 
     senders = dict.fromkeys(group.sender for group in report.groups if group.sender)
     async with aclosing(Engine(_settings(args))) as engine:
-        run = Reprobe(engine, callout_of(args), reports, seed=int.from_bytes(os.urandom(4)))
-        progress = Progress(run.status) if wanted(args) else None
-        try:
-            await run.run(senders)
-        finally:
-            if progress is not None:
-                progress.stop()
+        with ExitStack() as opened:
+            run = Reprobe(
+                engine,
+                callout_of(args),
+                reports,
+                seed=int.from_bytes(os.urandom(4)),
+                memory=_memory(args, engine, opened),
+                tells=lambda sender, known: _tells(report, sender, known),
+            )
+            progress = Progress(run.status) if wanted(args) else None
+            try:
+                await run.run(senders)
+            finally:
+                if progress is not None:
+                    progress.stop()
+                for remark in run.remarks.values():
+                    complain(remark)
+
+
+def _memory(args: Namespace, engine: Engine, opened: ExitStack) -> Memory | None:
+    """Give what the store remembers; None without one."""
+    import time
+
+    from probe.cli.keeping import closing_quietly, not_kept, open_store
+    from probe.core.classify import judge
+    from probe.net.store import StoreError
+    from probe.net.store_writer import StoreWriter
+    from probe.run.memory import Memory
+    from probe.run.question import options_of
+
+    store = open_store(args)
+    if store is None:
+        return None
+    opened.callback(closing_quietly, store)
+    try:
+        writer = StoreWriter(store.path, lambda _: None)  # whoever closes it is told as well
+    except StoreError as error:
+        complain(not_kept(error))
+        return None
+    callout = callout_of(args)
+    return Memory(
+        store,
+        writer,
+        options_of(engine.settings, helo=engine.own_name()),
+        engine.servers,
+        lambda evidence: judge(evidence, callout),
+        now=time.time,
+        zero=time.time(),
+        fresh=args.fresh,
+    )
+
+
+def _tells(report: LogReport, sender: str, known: Report) -> bool:
+    """Whether a report out of the store can tell what became of each failure of a sender."""
+    import time
+
+    from probe.core.log.recheck import compare
+    from probe.core.log.report import Now
+    from probe.run.reprobe import stamped_at
+
+    now = time.time()
+    seen = now - (known.stored.age if known.stored else 0.0)
+    offset = float(time.localtime(now).tm_gmtoff)
+    for group in report.groups:
+        if group.sender != sender or compare(group, known) is Now.STILL_SO:
+            continue
+        failed = stamped_at(group.last, now=now, offset=offset)
+        if failed is None or seen <= failed:
+            return False
+    return True
 
 
 def collect_garbage() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from probe.cli.options import FORMATS, Parser, RawPage, color_option, letter_options, one_of
-from probe.cli.probing import probe_options, server_options
+from probe.cli.probing import probe_options, server_options, store_options
 
 SHOWN = 20
 """Groups of a page, and senders that --probe asks for, unless --limit says otherwise."""
@@ -103,6 +103,7 @@ def _probing_options(parser: Parser) -> None:
         "--probe", action="store_true", help="also probe the sender of each group: still so, or fixed since?"
     )
     probe_options(parser)
+    store_options(parser, answers=True)
     server_options(parser)
     parser.set_defaults(catch_all=False, audit=False, save=None, quiet=False)
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from probe.cli.options import Page, Parser, RawPage, color_option, port, seconds, view_options
-from probe.cli.probing import canary_options, network_options, our_options, probe_options, server_options
+from probe.cli.options import Page, Parser, RawPage, color_option, one_of, port, seconds, view_options
+from probe.cli.probing import (
+    canary_options,
+    network_options,
+    our_options,
+    probe_options,
+    server_options,
+    store_option,
+    store_options,
+)
 from probe.version import __version__
 
 EXAMPLES = """\
@@ -24,6 +32,10 @@ examples:
       what a word of a report means
   probe-sender log /var/log/exim_mainlog
       which senders fail verification, why, and what became of their mail
+  probe-sender batch senders.txt -o results.jsonl
+      thousands of senders, politely; may be stopped and continued
+  probe-sender history user@example.com
+      what it showed before, judged by the rules of today
   probe-sender preflight 192.0.2.59 user@example.com
       may that relay be exempted for this sender, how narrowly, and where?
   probe-sender doctor
@@ -45,6 +57,8 @@ def diagnosis() -> Parser:
         usage="probe-sender [options] ADDRESS [ADDRESS ...]\n"
         "       probe-sender explain FILE|-|WORD\n"
         "       probe-sender log [options] [FILE ... | -]\n"
+        "       probe-sender batch [options] FILE|-\n"
+        "       probe-sender history [options] ADDRESS\n"
         "       probe-sender preflight [options] RELAY_IP ADDRESS\n"
         "       probe-sender audit [options] FILE\n"
         "       probe-sender doctor [options]\n"
@@ -81,6 +95,7 @@ def diagnosis() -> Parser:
         metavar="FILE",
         help="write the evidence to FILE; - for standard output, instead of the report",
     )
+    store_options(parser)
     server_options(parser)
     return parser
 
@@ -119,7 +134,7 @@ def explanation() -> Parser:
     """Give the parser of `explain`."""
     parser = Parser(
         prog="probe-sender explain",
-        usage="probe-sender explain [options] FILE|-|WORD",
+        usage="probe-sender explain [options] FILE|-|WORD\n       probe-sender explain --all [options]",
         description="Judge saved evidence again, without a network; or explain a word of a report: a cause, reason,"
         " reading, requirement or rule. `readings`, `rules` and `audit` (the requirements) list those;"
         " without an argument, causes and reasons are listed.",
@@ -133,6 +148,46 @@ def explanation() -> Parser:
         help="a file made with --save or --json (- for standard input), or a word such as firewall-timeout",
     )
     view_options(parser)
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument(
+        "--all",
+        action="store_true",
+        help="judge the latest evidence of every address in the store again, one line for each: as -q, --json (JSON"
+        " Lines) or --format csv",
+    )
+    store_option(kept)
+    server_options(parser)
+    return parser
+
+
+def past() -> Parser:
+    """Give the parser of `history`."""
+    parser = Parser(
+        prog="probe-sender history",
+        usage="probe-sender history [options] ADDRESS",
+        description="What the store has of an address, newest first, and where it changed. Each evidence is judged by"
+        " the rules of today; nobody is asked. Exit code 0, or 1 where nothing is known of the address.",
+        formatter_class=Page,
+        allow_abbrev=False,
+    )
+    parser.add_argument("address", metavar="ADDRESS", help="the sender, as for a diagnosis")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--json",
+        action="store_const",
+        const="jsonl",
+        default="text",
+        dest="format",
+        help="JSON Lines: one report for each time it was asked",
+    )
+    output.add_argument(
+        "--format",
+        type=one_of("text", "jsonl", "csv"),
+        default="text",
+        metavar="text|jsonl|csv",
+        help="how to print it (default text)",
+    )
+    store_option(parser.add_argument_group("what is kept"))
     server_options(parser)
     return parser
 

@@ -116,6 +116,43 @@ def canary_options(group: argparse._ActionsContainer) -> None:
     )
 
 
+STORE = "PROBE_SENDER_STORE"
+"""Environment variable that names the store, where --store does not."""
+
+
+def store_options(parser: argparse.ArgumentParser, *, answers: bool = False) -> None:
+    """Add where evidence is kept from one run to the next; `answers` says that some is answered from there.
+
+    `probe.cli.keeping` opens what they name.
+    """
+    group = parser.add_argument_group("what is kept from one run to the next")
+    choice = group.add_mutually_exclusive_group()
+    store_option(choice)
+    neither = "neither answer from the store nor keep anything there" if answers else "keep nothing"
+    choice.add_argument("--no-store", action="store_true", help=neither)
+    if answers:
+        group.add_argument("--fresh", action="store_true", help="ask anew what the store still knows")
+    else:
+        parser.set_defaults(fresh=False)
+
+
+def store_option(group: argparse._ActionsContainer) -> None:
+    """Add which store is meant."""
+    group.add_argument(
+        "--store",
+        metavar="PATH",
+        help=f"the file of the store (default: what {STORE} names, else one in the state directory of the user)",
+    )
+
+
+def check_store(args: argparse.Namespace) -> None:
+    """Refuse what `store_options` cannot have together."""
+    if args.store == "":
+        raise UsageError("--store: the name is empty; give the name of a file, or --no-store")
+    if args.no_store and args.fresh:
+        raise UsageError("--fresh: without a store everything is asked anew; leave it away")
+
+
 def server_options(parser: argparse.ArgumentParser) -> None:
     """Add how the Exim verifies of which the report says what it does."""
     group = parser.add_argument_group("your mail server")

@@ -69,6 +69,8 @@ _RECIPIENTS = frozenset({Stage.RCPT_POSTMASTER, Stage.RCPT_LONG})
 class AuditScript:
     """The walk of one audit, for a plan and our own address on the connection (None when it is not known)."""
 
+    __slots__ = ("_left", "_parts", "_sent")
+
     def __init__(self, plan: Plan, local_ip: str | None) -> None:
         self._left = list(_WALK)
         self._sent = 0

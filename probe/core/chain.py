@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from msgspec import Struct
 from probe.core.model import DnsOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from probe.core.model import DnsAnswer, DnsRecord
 
@@ -34,6 +35,14 @@ class Found(Struct, frozen=True):
     owner: str
     records: tuple[DnsRecord, ...] = ()
     question: Question | None = None
+
+
+def index(answers: Iterable[DnsAnswer]) -> dict[Question, DnsAnswer]:
+    """Sort answers by their questions; of several to one question the first counts."""
+    known: dict[Question, DnsAnswer] = {}
+    for answer in answers:
+        known.setdefault(Question(canonical(answer.name), answer.type), answer)
+    return known
 
 
 def follow(known: Mapping[Question, DnsAnswer], name: str, rdtype: str) -> Found:
@@ -70,6 +79,7 @@ def follow(known: Mapping[Question, DnsAnswer], name: str, rdtype: str) -> Found
     return Found(DnsOutcome.CNAME_LOOP, owner)
 
 
+@lru_cache(maxsize=1024)  # the few names of a domain are folded thirty times in each judgement
 def canonical(name: str) -> str:
     """Fold case and drop the root's dot; a dot that is escaped belongs to its label."""
     folded = name.lower()

@@ -57,6 +57,7 @@ def judge(evidence: Evidence, callout: Callout = _CALLOUT) -> Report:
     row = REASONS[verdict.reason]
     accepts_all = catch_all(evidence)
     servers = mta.predict(evidence, way, judged, callout)
+    fields = _values_of(verdict.decisive, evidence)
     return Report(
         schema=REPORT_SCHEMA,
         address=evidence.address.given,
@@ -65,14 +66,12 @@ def judge(evidence: Evidence, callout: Callout = _CALLOUT) -> Report:
         confidence=verdict.confidence,
         side=verdict.side,
         summary=verdict.says,
-        because=_because(verdict, judged, row, evidence, accepts_all=accepts_all),
-        next_steps=advice.next_steps(
-            row, _values_of(verdict.decisive, evidence), servers, on_the_way=_is_on_the_way(verdict.decisive)
-        ),
+        because=_because(verdict, judged, row, fields, accepts_all=accepts_all),
+        next_steps=advice.next_steps(row, fields, servers, on_the_way=_is_on_the_way(verdict.decisive)),
         mta=servers,
         catch_all=accepts_all,
         hosts=tuple(_host_report(item) for item in judged),
-        timing=_timing(evidence),
+        timing=timing(evidence),
         violations=violations.find(judged, way),
         notes=_notes(evidence, way, judged, verdict),
         rule=verdict.rule,
@@ -100,13 +99,13 @@ def _because(
     verdict: Verdict,
     judged: tuple[Judged, ...],
     row: ReasonRow,
-    evidence: Evidence,
+    fields: dict[str, str],
     *,
     accepts_all: bool | None,
 ) -> tuple[Reason, ...]:
     """Argue: the decisive fact first, then how its words were read, then what the other hosts did."""
     item = verdict.decisive
-    means = fill(row.means, _values_of(item, evidence))
+    means = fill(row.means, fields)
     if item is None:
         return (Reason(verdict.says, verdict.pointers), Reason(f"{means} ({row.ref})", ()))
     reasons = [Reason(item.says, _pointers(item))]
@@ -260,7 +259,7 @@ _FORMS: dict[AddressForm, str] = {
 # --- times -----------------------------------------------------------------------------------------
 
 
-def _timing(evidence: Evidence) -> Timing:
+def timing(evidence: Evidence) -> Timing:
     """Sum up; overlapping waits count once, so no figure exceeds the total."""
     dns = [(answer.asked, answer.ended) for answer in evidence.dns]
     sessions = [session for host in evidence.hosts for session in host.sessions]

@@ -12,6 +12,13 @@ command has been answered is put aside as `Stage.EXTRA` before the next command 
 such a reply is given a short silence before each further command. What comes later still shows at QUIT, whose
 answer is then not 221: we read on until the peer closes, and `in_step` looks at what came.
 
+With `following`, one connection serves several mailboxes: after a clean answer for one (`Script.contented`), from a
+peer that said nothing unasked, it is asked for the next. RSET, MAIL and RCPT then go out in one write where the peer
+offers PIPELINING (RFC 2920), and their replies are taken in order; otherwise one by one. What follows a refusal
+among them is held back until the replies to the rest have come (`_unread`). Each mailbox has a session of its own:
+the opening of the connection, its own exchanges, and the farewell. A reply too many may have shifted any of them, so
+it stands behind QUIT in all, where `in_step` counts it.
+
 QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
 nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
 neither side knows what the other reads.
@@ -19,18 +26,20 @@ neither side knows what the other reads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from probe.core.audit import AuditScript
-from probe.core.model import Exchange, ExchangeOutcome, Purpose, Session, Stage, Tls
+from probe.core.model import Direction, Exchange, ExchangeOutcome, Purpose, Session, Stage, Tape, Tls
 from probe.core.plan import Plan, follow_up
 from probe.core.reply import ReplyReader
 from probe.core.script import Script
 from probe.core.tape import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from probe.core.model import Connect, Reply, TcpInfo
 
 __all__ = ["Close", "Conversation", "Plan", "Send", "StartTls", "follow_up", "in_step"]
@@ -47,7 +56,7 @@ SLICE = 1024
 
 
 class Send(Struct, frozen=True):
-    """Write this command line, CRLF included."""
+    """Write this command line, CRLF included; with PIPELINING several."""
 
     line: bytes
 
@@ -65,15 +74,59 @@ class Close(Struct, frozen=True):
 Action = Send | StartTls | Close
 
 
-class Conversation:
-    """One callout over one connection. Times are seconds of one clock that never goes back."""
+class _Turn(NamedTuple):
+    """What belongs to one mailbox that was asked for before the present one."""
 
-    def __init__(self, plan: Plan) -> None:
+    mailbox: str
+    exchanges: tuple[Exchange, ...]
+    tape: tuple[int, int]
+
+
+class Conversation:
+    """One callout over one connection. Times are seconds of one clock that never goes back.
+
+    `following` names the next mailbox to ask for over the same connection, None when there is none; without it the
+    connection serves the mailbox of the plan alone. `plan` is always that of the present mailbox.
+    """
+
+    __slots__ = (
+        "_chatty",
+        "_command",
+        "_deadline",
+        "_exchanges",
+        "_extra_octets",
+        "_extras",
+        "_following",
+        "_next",
+        "_opening",
+        "_parted",
+        "_pipelined",
+        "_quiet",
+        "_reader",
+        "_script",
+        "_secure",
+        "_sent",
+        "_tape",
+        "_tls",
+        "_turn_tape",
+        "_turning",
+        "_turns",
+        "_unread",
+        "awaiting",
+        "finished",
+        "plan",
+        "unasked",
+    )
+
+    def __init__(self, plan: Plan, following: Callable[[], str | None] | None = None) -> None:
         self.plan = plan
         self.finished = False
         self.awaiting: Stage | None = None
         """The state: the stage whose reply (or handshake) is waited for; None while between two commands."""
-        self._script = _script(plan, None)
+        self.unasked: str | None = None
+        """The mailbox that `following` gave and that was not asked for after all: MAIL for it was never answered."""
+        self._following = following
+        self._script: Script | AuditScript
         self._reader = ReplyReader()
         self._tape = Recorder()
         self._exchanges: list[Exchange] = []
@@ -87,13 +140,20 @@ class Conversation:
         self._chatty = False
         self._extras = 0
         self._extra_octets = 0
+        self._turns: tuple[_Turn, ...] = ()
+        self._opening = (0, 0)  # exchanges and entries of the tape that all mailboxes share
+        self._turn_tape = 0  # where the tape of the present mailbox begins
+        self._parted: int | None = None  # where its farewell begins, once there is one
+        self._turning = False  # the reply to the RSET between two mailboxes is waited for
+        self._pipelined: tuple[tuple[Stage, str], ...] = ()  # commands behind `awaiting` that are out already
+        self._unread = 0  # replies still to come to commands that a refusal before them made pointless
 
     @property
     def deadline(self) -> float | None:
         """When to call `timed_out` if no other event comes first; None when nothing is waited for."""
         if self.finished or self._deadline is None:
             return None
-        if self._next is None or self._reader.pending:
+        if self._next is None or self._unread or self._reader.pending:
             return self._deadline
         return min(self._quiet, self._deadline)
 
@@ -142,7 +202,7 @@ class Conversation:
         deadline = self.deadline
         if deadline is None or now < deadline:
             return ()
-        if self._next is not None and not self._reader.pending:
+        if self._next is not None and not self._unread and not self._reader.pending:
             if now >= self._quiet:
                 return self._send(self._next, now)
             return self._flooded("never quiet enough for the next command", now)
@@ -197,21 +257,50 @@ class Conversation:
 
         `tcp` and `soft_error` are the driver's to see.
         """
+        return self.sessions(connect, now, tcp=tcp, soft_error=soft_error)[0][1]
+
+    def sessions(
+        self, connect: Connect, now: float, *, tcp: TcpInfo | None = None, soft_error: str | None = None
+    ) -> tuple[tuple[str, Session], ...]:
+        """Return each mailbox that was asked for with its session, as `session` does for the first of them."""
         exchanges = tuple(self._exchanges)
         if self.awaiting is not None:
             cut = Exchange(self.awaiting, self._command, self._sent, now, ExchangeOutcome.CUT_SHORT)
             exchanges = (*exchanges, cut)
         elif self._next is not None:
             exchanges = (*exchanges, Exchange(self._next, None, now, now, ExchangeOutcome.CUT_SHORT))
-        return Session(
-            purpose=self.plan.purpose,
-            connect=connect,
-            exchanges=exchanges,
-            tls=self._tls,
-            tape=self._tape.entries(),
-            dropped=self._tape.dropped,
-            tcp=tcp,
-            soft_error=soft_error,
+        if not self._turns:
+            tape = self._tape.entries()
+            dropped, purpose = self._tape.dropped, self.plan.purpose
+            alone = Session(purpose, connect, exchanges, self._tls, tape, dropped, tcp, soft_error)
+            return ((self.plan.rcpt, alone),)
+        shared, shared_tape = exchanges[: self._opening[0]], self._tape.entries(0, self._opening[1])
+        own = exchanges[self._opening[0] :]
+        farewell = _farewell(own)
+        own = tuple(exchange for exchange in own if exchange.stage not in _FAREWELL)
+        asked = self.unasked != self.plan.rcpt
+        parted = self._parted if self._parted is not None else self._tape.mark()
+        parting = parted if asked else self._turn_tape
+        parts = [(mailbox, part, self._tape.entries(*span)) for mailbox, part, span in self._turns]
+        if asked:
+            parts.append((self.plan.rcpt, own, self._tape.entries(self._turn_tape, parting)))
+        last_words = self._tape.entries(parting)
+        return tuple(
+            (
+                mailbox,
+                Session(
+                    purpose=self.plan.purpose,
+                    connect=connect,
+                    exchanges=(*shared, *part, *farewell),
+                    tls=self._tls,
+                    tape=(*shared_tape, *_between(number, tape), *tape, *last_words),
+                    dropped=self._tape.dropped,
+                    tcp=tcp,
+                    soft_error=soft_error,
+                    before=number,
+                ),
+            )
+            for number, (mailbox, part, tape) in enumerate(parts)
         )
 
     # --- pairing and pacing ------------------------------------------------------------------------
@@ -220,10 +309,10 @@ class Conversation:
         """Pair a reply with the command that waits for one, or put it aside."""
         stage = self.awaiting
         if stage is not None and stage is not Stage.TLS:
-            self._record(stage, self._command, self._sent, reply.ended, reply=reply)
-            self.awaiting = None
-            if (following := self._script.follows(stage, reply)) is not None:
-                self._decide(following, reply.ended)
+            self._answered(stage, reply)
+            return
+        if self._unread:
+            self._unread -= 1  # the tape has it
             return
         self._chatty = True
         if reply.code == 421 and self._next is not None and self._next not in {Stage.TLS, Stage.QUIT}:
@@ -235,6 +324,27 @@ class Conversation:
         self._extras += 1
         self._extra_octets += sum(len(line) + 2 for line in reply.lines)
 
+    def _answered(self, stage: Stage, reply: Reply) -> None:
+        if self._turning:
+            self._turning = False  # of no mailbox, then; the tape has it
+        else:
+            self._record(stage, self._command, self._sent, reply.ended, reply=reply)
+        if stage is Stage.MAIL:
+            self.unasked = None
+        self.awaiting = None
+        after = self._script.follows(stage, reply)
+        if self._pipelined:
+            (ahead, command), *rest = self._pipelined
+            self._pipelined = tuple(rest)
+            if after is ahead:
+                self.awaiting, self._command = ahead, command
+                self._deadline = reply.ended + self.plan.reply_timeout
+                return
+            self._unread = len(rest) + 1
+            self._pipelined = ()
+        if after is not None:
+            self._decide(after, reply.ended)
+
     def _decide(self, stage: Stage, now: float) -> None:
         self._next = stage
         self._deadline = now + self.plan.reply_timeout  # for what the peer may still be saying
@@ -243,6 +353,8 @@ class Conversation:
         """Do what was decided, unless the peer may still be speaking."""
         if self._next is None:
             return self._farewell()
+        if self._unread:
+            return ()
         if self._next is Stage.TLS:
             # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
             self._reader.discard()
@@ -252,7 +364,38 @@ class Conversation:
             self._chatty = True
             self._quiet = now + SETTLE
             return ()
+        if self._next is Stage.QUIT and self._following is not None:
+            return self._turn(self._following, now)
         return self._send(self._next, now)
+
+    def _turn(self, following: Callable[[], str | None], now: float) -> tuple[Action, ...]:
+        """Ask for the next mailbox, if there is one and this peer may be asked; else say QUIT."""
+        script = self._script
+        contented = isinstance(script, Script) and script.contented()
+        mailbox = following() if contented else None
+        if mailbox is None or not isinstance(script, Script):
+            return self._send(Stage.QUIT, now)
+        self.unasked = mailbox
+        plan = script.next_mailbox(mailbox)
+        if plan is None:
+            return self._send(Stage.QUIT, now)
+        begin = self._tape.mark()
+        own = tuple(self._exchanges[self._opening[0] :])
+        self._turns += (_Turn(self.plan.rcpt, own, (self._turn_tape, begin)),)
+        del self._exchanges[self._opening[0] :]
+        self._tape.renew()
+        self._turn_tape = begin
+        self._turning = True
+        self.plan = plan
+        self._await(Stage.RSET, now, plan.reply_timeout)
+        # RFC 2920 3.1: all three may stand anywhere in a group of commands.
+        ahead = (Stage.MAIL, Stage.RCPT) if script.pipelines else ()
+        lines = [f"{script.command(stage)}\r\n".encode() for stage in (Stage.RSET, *ahead)]
+        self._command, *rest = (line[:-2].decode("latin-1") for line in lines)
+        self._pipelined = tuple(zip(ahead, rest, strict=True))
+        together = b"".join(lines)
+        self._tape.sent(together, now, secure=self._secure)
+        return (Send(together),)
 
     def _farewell(self) -> tuple[Action, ...]:
         """Hang up once QUIT has its 221: after that nothing can be out of step, and waiting costs a second."""
@@ -265,6 +408,12 @@ class Conversation:
         return (Close(abort=False),)
 
     def _send(self, stage: Stage, now: float) -> tuple[Action, ...]:
+        if self._following is not None:
+            if stage in _FIRST and not self._opening[0]:
+                self._opening = len(self._exchanges), self._tape.mark()
+                self._turn_tape = self._opening[1]
+            elif stage is Stage.QUIT and self._turns:
+                self._parted = self._tape.mark()
         self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)
         return (self._write(stage, now),)
 
@@ -319,12 +468,38 @@ class Conversation:
         self._exchanges.append(Exchange(stage, command, sent, ended, outcome, reply, detail))
 
     def _note(self, text: str, now: float, detail: str | None = None) -> None:
+        if self._turns and self._parted is None:
+            self._parted = self._tape.mark()
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
 
 
 def _script(plan: Plan, local_ip: str | None) -> Script | AuditScript:
     """Give the walk that a plan asks for."""
     return (AuditScript if plan.purpose is Purpose.AUDIT else Script)(plan, local_ip)
+
+
+_FIRST = frozenset({Stage.MAIL, Stage.MAIL_REAL})
+_FAREWELL = frozenset({Stage.QUIT, Stage.EXTRA})
+
+
+def _farewell(own: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
+    """Return how a connection of several mailboxes ended, as it stands in the session of each.
+
+    A reply too many may belong to any of them, whenever it came: it stands behind QUIT. 421 may come unasked.
+    """
+    ends = [exchange for exchange in own if exchange.stage in _FAREWELL]
+    at = next((n for n, exchange in enumerate(ends) if exchange.stage is Stage.QUIT), 0)
+    early = [(e, e.reply is not None and e.reply.code == 421) for e in ends[:at]]
+    goodbyes = [exchange for exchange, goodbye in early if goodbye]
+    return (*goodbyes, *ends[at:], *(exchange for exchange, goodbye in early if not goodbye))
+
+
+def _between(number: int, tape: tuple[Tape, ...]) -> tuple[Tape, ...]:
+    """Say on the tape of a mailbox that others were asked for before it, between the opening and its own part."""
+    if not number or not tape:
+        return ()
+    others = "1 other address" if number == 1 else f"{number} other addresses"
+    return (Tape(tape[0].t, tape[0].t, Direction.NOTE, f"after {others}", tape[0].secure),)
 
 
 _TRANSACTION = frozenset(

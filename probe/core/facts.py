@@ -308,6 +308,11 @@ def _ended(last: Exchange, session: Session, options: Options) -> Ended:
     return Ended.CUT_SHORT
 
 
+_CLASSES = {2: Ended.ACCEPTED, 4: Ended.DEFERRED, 5: Ended.REFUSED}
+_NEGATIVE = frozenset({Ended.REFUSED, Ended.DEFERRED})
+_SECOND_TRY = frozenset({Stage.MAIL_REAL, Stage.RCPT_REAL})
+
+
 def code_class(reply: Reply) -> Ended:
     """Class of a reply by its first digit (RFC 5321 4.2.1); 251 and 252 accept without a promise."""
     code = reply.code
@@ -315,12 +320,12 @@ def code_class(reply: Reply) -> Ended:
         return Ended.MALFORMED
     if code in {251, 252}:
         return Ended.NOT_VERIFIED
-    return {2: Ended.ACCEPTED, 4: Ended.DEFERRED, 5: Ended.REFUSED}.get(code // 100, Ended.ODD_CODE)
+    return _CLASSES.get(code // 100, Ended.ODD_CODE)
 
 
 def _reading(exchange: Exchange, session: Session, options: Options) -> Reading | None:
     reply = exchange.reply
-    if reply is None or code_class(reply) not in {Ended.REFUSED, Ended.DEFERRED}:
+    if reply is None or code_class(reply) not in _NEGATIVE:
         return None
     names = (session.connect.local_ip, options.helo, options.source, options.mail_from)
     ours = (*(name.lower() for name in names if name), *_as_they_see_us(session))
@@ -375,7 +380,7 @@ def _real(host: HostEvidence, index: int, options: Options) -> tuple[Real, tuple
         if number != index and session.purpose is not Purpose.REAL_SENDER:
             continue
         for n, exchange in enumerate(session.exchanges):
-            if exchange.stage in {Stage.MAIL_REAL, Stage.RCPT_REAL}:
+            if exchange.stage in _SECOND_TRY:
                 # Out of step, the answer may be that to MAIL of a sender which names us and nobody else.
                 told = in_step(session) is not False
                 found = _real_step(exchange, session, options) if told else Real.UNCLEAR

@@ -11,6 +11,7 @@ The fold lives the domain as a mail server would:
    a backup that refuses while the real mail host is down, or could not be looked up, says nothing.
 5. Otherwise the host that let us come furthest tells most; the first in order among equals. What failed on
    our own side (no route, a local error) speaks only when nothing else does.
+6. A host that politeness kept us from asking says nothing, and takes the certainty from a denial by another.
 """
 
 from __future__ import annotations
@@ -184,11 +185,22 @@ def judge_host(index: int, host: HostEvidence, evidence: Evidence) -> Judged:
 
 def definite(host: HostEvidence, options: Options) -> Cause | None:
     """Say whether this host alone settles the matter: it accepts the address, or names it missing."""
-    rule, _ = decide(host_facts(host, options)[0])
-    cause = REASONS[rule.reason].cause
-    if rule.reason in _HOST_WIDE or cause not in {Cause.SENDER_EXISTS, Cause.MISSING_SENDER}:
+    reason = reason_of(host, options)
+    cause = REASONS[reason].cause
+    if reason in _HOST_WIDE or cause not in {Cause.SENDER_EXISTS, Cause.MISSING_SENDER}:
         return None
     return cause
+
+
+def reason_of(host: HostEvidence, options: Options) -> str:
+    """Say what this host alone shows: the word of a reason."""
+    rule, _ = decide(host_facts(host, options)[0])
+    return rule.reason
+
+
+def cause_of(host: HostEvidence, options: Options) -> Cause:
+    """Say what this host alone shows: the cause."""
+    return REASONS[reason_of(host, options)].cause
 
 
 def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
@@ -201,7 +213,8 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         if item.row.cause is Cause.MISSING_SENDER and item.rule.reason not in _HOST_WIDE
     ]
     if accepting or missing:
-        return _definite(accepting, missing, tried)
+        held_back = any(item.host.skipped is Skip.HELD_BACK for item in judged)
+        return _definite(accepting, missing, tried, held_back=held_back)
     if stopped(evidence) and (len(tried) < len(_asked(judged)) or not tried):
         return _unfinished(evidence, tried or tuple(item for item in judged if item.host.sessions))
     telling = [item for item in tried if item.rule.reason not in _HOST_WIDE]
@@ -210,17 +223,21 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         return _rests_on(best)
     if tried:
         return _rests_on(tried[0]) if _everybody_was_asked(judged, way, evidence) else _partly(tried[0])
-    return _without_host(way, evidence)
+    waiting = next((item for item in judged if item.host.skipped is Skip.HELD_BACK), None)
+    return _without_host(way, evidence) if waiting is None else _held_back(waiting, evidence)
 
 
-def _definite(accepting: list[Judged], missing: list[Judged], tried: tuple[Judged, ...]) -> Verdict:
+def _definite(
+    accepting: list[Judged], missing: list[Judged], tried: tuple[Judged, ...], *, held_back: bool
+) -> Verdict:
     """Decide where some host gave a definite answer; hosts are in the order a mail server asks them."""
     if accepting:
         verdict = _rests_on(accepting[0])
         return _weaken(verdict, Confidence.UNCERTAIN) if missing else verdict
     firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
     verdict = _rests_on(firmest)
-    return verdict if firmest is tried[0] else _weaken(verdict, Confidence.PROBABLE)
+    first = firmest is tried[0] and not held_back
+    return verdict if first else _weaken(verdict, Confidence.PROBABLE)
 
 
 def _asked(judged: tuple[Judged, ...]) -> list[Judged]:
@@ -262,6 +279,12 @@ def _unfinished(evidence: Evidence, known: tuple[Judged, ...]) -> Verdict:
         f" {evidence.address.mailbox} before it was done."
     )
     return Verdict(reason.replace(".", "-"), reason, Confidence.UNCERTAIN, says + so_far, None)
+
+
+def _held_back(item: Judged, evidence: Evidence) -> Verdict:
+    says = f"{item.host.name} [{item.host.ip}] was not asked about {evidence.address.mailbox}, out of politeness."
+    pointers = (f"/hosts/{item.index}",)
+    return Verdict("host-held-back", "host.held-back", Confidence.CERTAIN, says, None, pointers)
 
 
 def _rests_on(item: Judged) -> Verdict:

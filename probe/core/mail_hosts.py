@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.chain import Question, canonical, follow
+from probe.core.chain import canonical, follow, index
 from probe.core.model import Skip
 
 if TYPE_CHECKING:
-    from probe.core.chain import Found
+    from probe.core.chain import Found, Question
     from probe.core.fold import Judged
     from probe.core.model import DnsAnswer, Evidence
 
@@ -22,17 +22,53 @@ def asked(judged: tuple[Judged, ...]) -> tuple[Judged, ...]:
 
 def spelt(name: str, evidence: Evidence) -> str:
     """Write the name of a mail host with the capitals that the DNS gives it, as mail servers log it."""
-    for answer in evidence.dns:
-        for record in answer.records:
-            written = record.data.rpartition(" ")[2]
-            if record.target == name and canonical(written) == name:
-                return written.removesuffix(".")
-    return name
+    return _zone(evidence.dns).spelt(name)
 
 
 def addresses_of(name: str, rdtype: str, evidence: Evidence) -> Found:
     """Give what the look-ups of a host led to, its aliases followed."""
-    known: dict[Question, DnsAnswer] = {}
-    for answer in evidence.dns:
-        known.setdefault(Question(canonical(answer.name), answer.type), answer)
-    return follow(known, canonical(name), rdtype)
+    return _zone(evidence.dns).addresses_of(canonical(name), rdtype)
+
+
+class _Zone:
+    """What the answers of one run say, each thing worked out once: every sentence that names a host asks again."""
+
+    def __init__(self, dns: tuple[DnsAnswer, ...]) -> None:
+        self.dns = dns
+        self._known: dict[Question, DnsAnswer] | None = None
+        self._found: dict[tuple[str, str], Found] = {}
+        self._spelt: dict[str, str] = {}
+
+    def addresses_of(self, name: str, rdtype: str) -> Found:
+        found = self._found.get((name, rdtype))
+        if found is None:
+            if self._known is None:
+                self._known = index(self.dns)
+            found = self._found[name, rdtype] = follow(self._known, name, rdtype)
+        return found
+
+    def spelt(self, name: str) -> str:
+        spelt = self._spelt.get(name)
+        if spelt is None:
+            spelt = self._spelt[name] = self._look_for(name)
+        return spelt
+
+    def _look_for(self, name: str) -> str:
+        for answer in self.dns:
+            for record in answer.records:
+                written = record.data.rpartition(" ")[2]
+                if record.target == name and canonical(written) == name:
+                    return written.removesuffix(".")
+        return name
+
+
+_LATEST = [_Zone(())]
+"""The zone of the latest run that was asked about, and no other: it is bounded by one judgement's hosts. The answers
+are known by identity, which holds because the zone keeps them."""
+
+
+def _zone(dns: tuple[DnsAnswer, ...]) -> _Zone:
+    zone = _LATEST[0]
+    if zone.dns is not dns:
+        zone = _LATEST[0] = _Zone(dns)
+    return zone

@@ -160,6 +160,7 @@ class Skip(StrEnum):
     DEFINITE = "definite-answer"
     LIMIT = "limit"
     CUT_SHORT = "cut-short"
+    HELD_BACK = "held-back"
 
 
 class Stage(StrEnum):
@@ -506,7 +507,8 @@ class Session(Struct, frozen=True):
     """One connection to a mail host address. `dropped` counts peer bytes beyond what the tape keeps.
 
     `tcp` is the state of the connection at its end, None where it never stood; `soft_error` the name of the
-    errno that an ICMP error left on it without ending it (such as EHOSTUNREACH).
+    errno that an ICMP error left on it without ending it (such as EHOSTUNREACH). `before` counts the addresses
+    that were asked over the same connection before this one; their exchanges are not repeated here.
     """
 
     purpose: Purpose
@@ -517,6 +519,7 @@ class Session(Struct, frozen=True):
     dropped: int
     tcp: TcpInfo | None = None
     soft_error: str | None = None
+    before: int = 0
 
 
 class PathProbe(Struct, frozen=True):
@@ -594,8 +597,8 @@ class Tool(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """Everything that was observed of one address, and nothing that was concluded.
 
-    `began` is the wall clock (UTC, RFC 3339) at time 0.0; `seed` the number that orders hosts of equal
-    preference; `interrupted` is true when the user stopped the run, `cut_short` when --timeout did.
+    `began` is the wall clock (UTC, RFC 3339) at time 0.0. What was learned before, for another address of the same
+    batch, has negative times. `seed` is the number that orders hosts of equal preference; `interrupted` is true when the user stopped the run, `cut_short` when --timeout did.
     """
 
     schema: int
@@ -809,8 +812,28 @@ class Timing(Struct, frozen=True):
     total: float
 
 
+class Stored(Struct, frozen=True):
+    """The evidence was kept from an earlier run: `age` seconds ago, when `asked` was the address that was asked."""
+
+    age: float
+    asked: str
+
+
+class Earlier(Struct, frozen=True):
+    """What the same address showed when it was last probed, by the rules of today; `age` in seconds."""
+
+    began: str
+    age: float
+    cause: Cause
+    reason: str
+    summary: str
+
+
 class Report(Struct, frozen=True):
-    """The answer to one address."""
+    """The answer to one address.
+
+    `stored` tells that nobody was asked now, `earlier` what the probe before this one showed.
+    """
 
     schema: int
     address: str
@@ -830,3 +853,5 @@ class Report(Struct, frozen=True):
     rule: str
     evidence: Evidence
     tool: Tool
+    stored: Stored | None = None
+    earlier: Earlier | None = None

@@ -45,8 +45,11 @@ if TYPE_CHECKING:
 
 def read(host: HostEvidence, session: Session, elsewhere: Elsewhere) -> Path:
     """Read what the network did to one session with a host. Total: any evidence gives a `Path`."""
-    seen = Seen(host.path, host.ip, host.port)
     connect = session.connect
+    if host.path is None and connect.outcome is ConnectOutcome.CONNECTED:
+        # Most hosts of a batch: no packet was sent beside the callout, so only the connection tells anything.
+        return Path(us=elsewhere.us, canary=elsewhere.name, after=_after(host, session))
+    seen = Seen(host.path, host.ip, host.port)
     known = Path(
         us=elsewhere.us,
         distance=seen.distance,

@@ -26,7 +26,7 @@ which nobody refuses does not pay for it.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from probe.core.model import About, Basis, Oddity, Reading, Reply, Stage
@@ -38,6 +38,11 @@ from probe.core.words import Vocabulary, cut, decode
 
 TEXT_LIMIT = 4096
 """Characters of a reply's text that are read. A real refusal has a few hundred; Exim reads no more either."""
+KNOWN = 256
+"""Replies whose reading is remembered: a host refuses every address in the same words, and each judgement reads
+a reply three times, for the verdict, for the RFCs and for Postfix."""
+KNOWN_LIMIT = 1024
+"""Characters of a reply that is remembered."""
 WORDS_LIMIT = 80
 """Characters of the matched words that a reading quotes."""
 BARE = 2
@@ -107,12 +112,21 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
     code = reply.code
     if code is None or not 400 <= code < 600:
         return Reading(About.OTHER, Basis.NONE, "no-refusal", None, None)
+    look = _known_reading if sum(map(len, reply.lines)) <= KNOWN_LIMIT else _reading
+    return look(code, reply.lines, Oddity.UNTERMINATED in reply.oddities, stage, ours)
+
+
+def _reading(
+    code: int, lines: tuple[str, ...], unterminated: bool, stage: Stage, ours: tuple[str, ...]
+) -> Reading:
+    """Read a refusal by all that a reading depends on: when it came, and what else is odd about it, does not count."""
+    reply = Reply(code, lines, (), 0.0, 0.0)
     # The enhanced code is repeated on every line; left in, it would stand in the middle of a phrase.
     raw = " ".join(strip_enhanced(line) for line in texts_of(reply))
     text, is_utf8 = decode(raw[:TEXT_LIMIT])
     candidates = _innermost(text, stage, ours) or _candidates(text, code, enhanced_code(reply), stage, ours)
     # A reply without an end is no verdict whatever it says; of the others, what is cut off may be about us.
-    whole = len(raw) <= TEXT_LIMIT or Oddity.UNTERMINATED in reply.oddities
+    whole = len(raw) <= TEXT_LIMIT or unterminated
     reading = _choose(candidates, whole=whole, for_good=code >= 500)
     words, delay = reading.words, None
     if is_utf8 and words:  # the model keeps a peer's bytes as latin-1 text
@@ -120,6 +134,9 @@ def read(reply: Reply, stage: Stage, ours: tuple[str, ...] = ()) -> Reading:
     if code < 500:
         delay = named_wait(text)
     return Reading(reading.about, reading.basis, reading.row, words, reading.runner_up, delay)
+
+
+_known_reading = lru_cache(maxsize=KNOWN)(_reading)
 
 
 # --- weighing ------------------------------------------------------------------------------------------

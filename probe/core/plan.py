@@ -8,11 +8,26 @@ too large for the path.
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct, structs
 
 from probe.core import phrases
-from probe.core.model import About, Basis, Exchange, ExchangeOutcome, Purpose, Reply, Session, Stage, TlsMode
+from probe.core.model import (
+    About,
+    Basis,
+    Exchange,
+    ExchangeOutcome,
+    Purpose,
+    Reading,
+    Reply,
+    Session,
+    Stage,
+    TlsMode,
+)
 from probe.core.network import ALIVE_WITHIN
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 SMALL_REPLY_TIMEOUT = 5.0
 """Seconds for each reply over small segments: a path that lets them through does so in one round trip."""
@@ -46,7 +61,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Keep CR and LF, and with them a second command, out of every command line."""
         for text in (self.rcpt, self.helo, self.mail_from, self.random_rcpt):
-            if text is not None and any(c < " " or c == "\x7f" for c in text):
+            if text is not None and _CONTROL.search(text):
                 raise ValueError(f"a control character cannot be part of an SMTP command: {text!r}")
 
 
@@ -84,11 +99,23 @@ def leaves_open(reply: Reply, stage: Stage, words: tuple[str, ...]) -> bool:
     """
     if reply.code is None or reply.code // 100 != 5:
         return False
-    reading = phrases.read(reply, stage, words)
+    return opens(phrases.read(reply, stage, words), stage)
+
+
+def opens(reading: Reading, stage: Stage) -> bool:
+    """Say what `leaves_open` says, of a 5xx that has been read."""
     if stage is Stage.MAIL:
         return reading.about not in {About.TLS, About.AUTH}
     vague = reading.basis not in _FIRM or reading.row == phrases.VAGUE
     return reading.about in _OPEN or (reading.about is About.POLICY and vague)
+
+
+_ABOUT_RECIPIENT = phrases.ABOUT_MAILBOX | {About.RELAY}
+
+
+def spares_us(reading: Reading) -> bool:
+    """Whether a refusal at RCPT is about that recipient alone, so that the next one may be asked without offence."""
+    return reading.about in _ABOUT_RECIPIENT
 
 
 def follow_up(plan: Plan, session: Session) -> Plan | None:

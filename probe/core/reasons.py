@@ -428,6 +428,16 @@ _CANNOT_TELL = [
         example="Ctrl-C 4 s after EHLO mail.example.net",
     ),
     _row(
+        "host.held-back",
+        Cause.INCONCLUSIVE,
+        Side.OURS,
+        "The mail host was not asked: it has told us too often to come back later, or it has been asked as often as"
+        " one day allows.",
+        (SUPPORT, "Next test: the same batch tomorrow, or probe-sender {mailbox}, which asks once and now."),
+        ref="--per-day",
+        example="1,000 connections to 192.0.2.25 today, and 40 of its addresses are left",
+    ),
+    _row(
         "log.untold",
         Cause.INCONCLUSIVE,
         Side.UNKNOWN,
@@ -498,6 +508,15 @@ _SKIPPED = [
             "probe again with a larger --timeout.",
             "--timeout",
             "mx2.example.com is not called: --timeout 60 was over while mx1.example.com was silent",
+        ),
+        (
+            "held-back",
+            Side.OURS,
+            "This mail host was not talked to, out of politeness: it has told us too often to come back later, or it"
+            " has been asked as often as one day allows.",
+            "the same batch tomorrow.",
+            "--per-day",
+            "mx1.example.com has answered 421 six times in a row; its other addresses are left alone",
         ),
     )
 ]

@@ -28,6 +28,12 @@ LINES_LIMIT = 250
 MASK_LEAST = 8
 """So many asterisks, and more than half of the text, are the work of a firewall that rewrites banners."""
 
+_TEXT = rb"[!-)+-~][\t -)+-~]{0,505}"  # no asterisk: those are counted
+_REGULAR = re.compile(rb"([2-5]\d\d)(?:-" + _TEXT + rb"\r\n\1)* " + _TEXT + rb"\r\n")
+"""A whole reply with nothing odd about it, as nearly all are: such a one needs no reading line by line."""
+_REGULAR_LIMIT = 1024
+"""Octets up to which a reply is looked for in this way; it cannot reach the limits above."""
+
 _CONTROLS = bytes(c for c in range(0x20) if c not in b"\t") + b"\x7f"
 _ENHANCED = r"([245]\.[0-7]\.\d{1,3})(?!\.?\w)"
 # RFC 2034 puts the enhanced code first; IronPort writes `#` before it, and qmail `(#5.1.1)` behind the text.
@@ -37,6 +43,8 @@ _ENHANCED_LAST = re.compile(r"\(#" + _ENHANCED, re.ASCII)
 
 class ReplyReader:
     """The replies in a stream of bytes. One reader serves one connection, also across STARTTLS."""
+
+    __slots__ = ("_code", "_limit", "_line", "_lines", "_oddities", "_size", "_started", "overflowed")
 
     def __init__(self, limit: int = REPLY_LIMIT) -> None:
         self.overflowed = False
@@ -50,7 +58,7 @@ class ReplyReader:
         self._started = 0.0
         self._line = bytearray()  # the line that has not ended yet
         self._lines: list[str] = []
-        self._oddities: set[Oddity] = set()
+        self._oddities: list[Oddity] = []  # each as often as it was met
         self._code: int | None = None
 
     @property
@@ -62,6 +70,11 @@ class ReplyReader:
         """Take the bytes that arrived at `now` (seconds); return the replies that they complete, in order."""
         replies: list[Reply] = []
         start = 0
+        if not self._size and len(data) <= min(_REGULAR_LIMIT, self._limit):
+            while (regular := _REGULAR.match(data, start)) is not None:
+                lines = data[start : regular.end() - 2].decode("latin-1").split("\r\n")
+                replies.append(Reply(int(regular[1]), tuple(lines), (), now, now))
+                start = regular.end()
         while start < len(data) and not self.overflowed:
             if not self._size:
                 self._started = now
@@ -82,7 +95,7 @@ class ReplyReader:
                 if line.endswith(b"\r"):
                     line = line[:-1]
                 else:
-                    self._oddities.add(Oddity.BARE_LF)
+                    self._oddities.append(Oddity.BARE_LF)
                 if self._take(line):
                     replies.append(self._finish(now))
                 elif len(self._lines) >= LINES_LIMIT:
@@ -98,9 +111,9 @@ class ReplyReader:
         """
         if not self._size:
             return None
-        self._oddities.add(Oddity.UNTERMINATED)
+        self._oddities.append(Oddity.UNTERMINATED)
         if self.overflowed:
-            self._oddities.add(Oddity.TOO_LONG)
+            self._oddities.append(Oddity.TOO_LONG)
         if self._line:
             self._take(bytes(self._line).removesuffix(b"\r"))
         return self._finish(now)
@@ -120,21 +133,21 @@ class ReplyReader:
         line = raw.decode("latin-1")
         self._lines.append(line)
         if len(raw) > LINE_LIMIT - 2:
-            self._oddities.add(Oddity.LONG_LINE)
+            self._oddities.append(Oddity.LONG_LINE)
         if not raw.isascii():
-            self._oddities.add(Oddity.EIGHT_BIT)
+            self._oddities.append(Oddity.EIGHT_BIT)
         if len(raw.translate(None, _CONTROLS)) != len(raw):
-            self._oddities.add(Oddity.CONTROL)
+            self._oddities.append(Oddity.CONTROL)
         code, separator, _ = _split(line)
         if code is None:
-            self._oddities.add(Oddity.NO_CODE)
+            self._oddities.append(Oddity.NO_CODE)
             return len(self._lines) == 1
         if self._code is not None and self._code != code:
-            self._oddities.add(Oddity.MIXED_CODES)
+            self._oddities.append(Oddity.MIXED_CODES)
         if not 200 <= code < 600:
-            self._oddities.add(Oddity.BAD_CODE)
+            self._oddities.append(Oddity.BAD_CODE)
         if separator is None:
-            self._oddities.add(Oddity.NO_SEPARATOR)
+            self._oddities.append(Oddity.NO_SEPARATOR)
         self._code = code
         return separator != "-"
 
@@ -142,11 +155,11 @@ class ReplyReader:
         reply = Reply(self._code, tuple(self._lines), (), self._started, now)
         text = text_of(reply)
         if not text and self._code is not None:
-            self._oddities.add(Oddity.NO_TEXT)
+            self._oddities.append(Oddity.NO_TEXT)
         stars = text.count("*")
         if stars >= MASK_LEAST and stars * 2 > len(text):
-            self._oddities.add(Oddity.MASKED)
-        # In the order of the enum: a set has none, and the same bytes must give the same reply.
+            self._oddities.append(Oddity.MASKED)
+        # In the order of the enum, and each once: the same bytes must give the same reply.
         oddities = tuple(o for o in Oddity if o in self._oddities) if self._oddities else ()
         self._reset()
         return Reply(reply.code, reply.lines, oddities, reply.started, reply.ended)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from probe.core.chain import Question, canonical, follow
+from probe.core.chain import Question, canonical, follow, index
 from probe.core.model import AddressKind, DnsOutcome, Origin, Scope, Skip
 from probe.core.scope import may_be_connected_to, read_ip, scope
 
@@ -144,9 +144,7 @@ def route(
     usable = _Usable(families, allow_private)
     if address.kind is AddressKind.LITERAL:
         return _literal_route(address, usable)
-    known: dict[Question, DnsAnswer] = {}
-    for answer in answers:
-        known.setdefault(Question(canonical(answer.name), answer.type), answer)
+    known = index(answers)
     way = _domain_route(address, known, seed, usable)
     implicit = any(target.origin is Origin.IMPLICIT for target in way.targets)
     return _checked(way, known) if implicit or way.state in _ABSENT else way

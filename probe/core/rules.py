@@ -13,6 +13,7 @@ left is never "missing".
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from probe.core.facts import Codes, Ended, Facts, Got, Grip, Real, Sender, Step
@@ -607,6 +608,11 @@ HOST_RULES: tuple[Rule, ...] = (
 """The table, in order."""
 
 
+ROWS = 512
+"""Rows that are remembered. A batch meets some dozens of the many that there could be."""
+
+
+@lru_cache(maxsize=ROWS)  # the row is all that the table sees, and equal rows get equal answers
 def decide(facts: Facts) -> tuple[Rule, tuple[str, ...]]:
     """Give the rule that wins, and the ids of all that match, the winner first."""
     fired = [rule for rule in HOST_RULES if rule.matches(facts)]

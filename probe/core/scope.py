@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from probe.core.model import Scope
@@ -46,8 +47,13 @@ _SCOPES = tuple(
 _NAT64 = ip_network("64:ff9b::/96")
 _COMPATIBLE = ip_network("::/96")
 _BROADCAST = IPv4Address("255.255.255.255")
+_LONGEST = 64
+"""Characters of the longest address that is remembered: 45 of IPv6, and a zone."""
+_KNOWN = 1024
+"""Addresses that are remembered: those of the mail hosts that a batch talks with at a time."""
 
 
+@lru_cache(maxsize=_KNOWN)  # 28 networks to compare with, several times in each judgement
 def scope(ip: IP) -> Scope:
     """Say what kind of address this is.
 
@@ -71,10 +77,18 @@ def may_be_connected_to(ip: IP) -> bool:
 
 def read_ip(text: str) -> IP | None:
     """Read an IPv4 or IPv6 address, or nothing."""
+    # What is longer is no address, and a peer's words must not fill the memory of those that are.
+    return _read_short(text) if len(text) <= _LONGEST else _read(text)
+
+
+def _read(text: str) -> IP | None:
     try:
         return ip_address(text)
     except ValueError:
         return None
+
+
+_read_short = lru_cache(maxsize=_KNOWN)(_read)  # those of one mail host are read again and again
 
 
 def _inner(ip: IP) -> IPv4Address | None:

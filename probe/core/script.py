@@ -14,6 +14,9 @@ A state is named by the stage whose reply is waited for:
     RSET, MAIL_AGAIN   The way into a second transaction, where the second try cannot go without.
     QUIT         The end of every conversation that had a greeting (RFC 5321 4.1.1.10).
 
+A host that has answered for one mailbox without a sign of displeasure may be asked for another over the same
+connection: RSET, then MAIL and RCPT again. `contented` says when, `next_mailbox` does it.
+
 `Script.FOLLOWS` is that walk, `COMMANDS` every command that can be sent. There is no DATA in either.
 """
 
@@ -21,28 +24,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from probe.core import phrases
 from probe.core.model import Purpose, Stage, TlsMode
-from probe.core.plan import helo_argument, leaves_open, ours, real_sender
+from probe.core.plan import helo_argument, opens, ours, real_sender, spares_us
 from probe.core.reply import keywords, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import ClassVar
 
-    from probe.core.model import Reply
+    from probe.core.model import Reading, Reply
     from probe.core.plan import Plan
 
+REFUSALS = 5
+"""Recipients refused on one connection after which no other is asked: hosts count them (Postfix answers more slowly
+from the tenth error on, and hangs up at the twentieth: smtpd_soft_error_limit, smtpd_hard_error_limit)."""
+
 COMMANDS: dict[Stage, str] = {
-    Stage.EHLO: "EHLO {helo}",
-    Stage.HELO: "HELO {helo}",
+    Stage.EHLO: "EHLO %(helo)s",
+    Stage.HELO: "HELO %(helo)s",
     Stage.STARTTLS: "STARTTLS",
-    Stage.MAIL: "MAIL FROM:<{sender}>{utf8}",
-    Stage.RCPT: "RCPT TO:<{rcpt}>",
-    Stage.RCPT_RANDOM: "RCPT TO:<{random}>",
+    Stage.MAIL: "MAIL FROM:<%(sender)s>%(utf8)s",
+    Stage.RCPT: "RCPT TO:<%(rcpt)s>",
+    Stage.RCPT_RANDOM: "RCPT TO:<%(random)s>",
     Stage.RSET: "RSET",
-    Stage.MAIL_AGAIN: "MAIL FROM:<{sender}>{utf8}",
-    Stage.MAIL_REAL: "MAIL FROM:<{real}>{utf8}",
-    Stage.RCPT_REAL: "RCPT TO:<{rcpt}>",
+    Stage.MAIL_AGAIN: "MAIL FROM:<%(sender)s>%(utf8)s",
+    Stage.MAIL_REAL: "MAIL FROM:<%(sender)s>%(utf8)s",
+    Stage.RCPT_REAL: "RCPT TO:<%(rcpt)s>",
     Stage.QUIT: "QUIT",
 }
 
@@ -50,32 +60,68 @@ COMMANDS: dict[Stage, str] = {
 class Script:
     """The walk of one connection, for a plan and our own address on it (None when it is not known)."""
 
+    __slots__ = (
+        "_after_rset",
+        "_answer",
+        "_local_ip",
+        "_offered",
+        "_plan",
+        "_random_retried",
+        "_refusals",
+        "_secure",
+    )
+
     def __init__(self, plan: Plan, local_ip: str | None) -> None:
         self._plan = plan
-        self._words = ours(plan, local_ip)
+        self._local_ip = local_ip
+        self._answer: Reply | None = None  # about the mailbox, when it ended the question
+        self._refusals = 0
         self._offered: dict[str, str] = {}
         self._secure = False
         self._after_rset = Stage.QUIT
         self._random_retried = False
-        again = plan.purpose is Purpose.REAL_SENDER  # then `mail_from` is the real sender already
-        self._parts = {
-            "helo": helo_argument(plan, local_ip),
-            "sender": plan.mail_from,
-            "real": plan.mail_from if again else real_sender(plan, local_ip),
-            "rcpt": plan.rcpt,
-            "random": plan.random_rcpt or "",
-            "utf8": " SMTPUTF8" if plan.utf8 else "",  # RFC 6531 3.4; without the offer no MAIL is sent
-        }
 
     def command(self, stage: Stage) -> str:
         """Return the command line that asks for the reply of a stage, without CRLF."""
-        return COMMANDS[stage].format_map(self._parts)
+        plan = self._plan
+        again = plan.purpose is Purpose.REAL_SENDER  # then `mail_from` is the real sender already
+        real = stage is Stage.MAIL_REAL and not again
+        return COMMANDS[stage] % {
+            "helo": helo_argument(plan, self._local_ip),
+            "sender": real_sender(plan, self._local_ip) if real else plan.mail_from,
+            "rcpt": plan.rcpt,
+            "random": plan.random_rcpt,
+            "utf8": " SMTPUTF8" if plan.utf8 else "",  # RFC 6531 3.4; without the offer no MAIL is sent
+        }
+
+    def contented(self) -> bool:
+        """Whether the last answer was a clean one about the mailbox, so that another may be asked for."""
+        if self._answer is None or self._refusals > REFUSALS:
+            return False
+        return _positive(self._answer) or spares_us(self._read(self._answer, Stage.RCPT))
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether the peer takes several commands at once (RFC 2920)."""
+        return "PIPELINING" in self._offered
+
+    def next_mailbox(self, mailbox: str) -> Plan | None:
+        """Turn to another mailbox, whose transaction RSET begins; None where this host cannot be asked for it."""
+        self._answer = None
+        utf8 = not mailbox.isascii()
+        if utf8 and "SMTPUTF8" not in self._offered:
+            return None
+        self._after_rset = Stage.MAIL
+        # Once is enough: whether a host takes any local part is true of the domain.
+        self._plan = structs.replace(self._plan, rcpt=mailbox, random_rcpt=None, utf8=utf8)
+        return self._plan
 
     def follows(self, stage: Stage, reply: Reply) -> Stage | None:
         """Return what comes after a reply: the stage of a command, the handshake, or None after QUIT."""
         # RFC 5321 4.2: a code begins with 2 to 5. Whoever sends another, or none, is not understood; and
         # after 421 (3.8) the server closes whatever we say.
         odd = reply.code is None or not 200 <= reply.code < 600
+        self._answer = None
         if (odd or reply.code == 421) and stage is not Stage.QUIT:
             return Stage.QUIT
         return self.FOLLOWS[stage](self, reply)
@@ -131,16 +177,25 @@ class Script:
         return Stage.MAIL_REAL if self._asks_again(Stage.MAIL, reply) else Stage.QUIT
 
     def _rcpt(self, reply: Reply) -> Stage:
-        if _positive(reply):
-            return Stage.QUIT if self._plan.random_rcpt is None else Stage.RCPT_RANDOM
         if self._asks_again(Stage.RCPT, reply):
             self._after_rset = Stage.MAIL_REAL
             return Stage.RSET
-        return Stage.QUIT
+        self._answered(reply)
+        return Stage.RCPT_RANDOM if _positive(reply) and self._plan.random_rcpt is not None else Stage.QUIT
+
+    def _answered(self, reply: Reply) -> None:
+        self._answer = reply
+        if not _positive(reply):
+            self._refusals += 1
 
     def _asks_again(self, stage: Stage, reply: Reply) -> bool:
-        plan = self._plan
-        return not plan.mail_from and leaves_open(reply, stage, self._words)
+        # Only a refusal is read for it: an acceptance pays for no phrase.
+        if reply.code is None or reply.code < 500 or self._plan.mail_from:
+            return False
+        return opens(self._read(reply, stage), stage)
+
+    def _read(self, reply: Reply, stage: Stage) -> Reading:
+        return phrases.read(reply, stage, ours(self._plan, self._local_ip))
 
     def _rcpt_random(self, reply: Reply) -> Stage:
         # RFC 5321 4.5.3.1.10: 452 says that one transaction has too many recipients. Then, once, another.
@@ -149,6 +204,8 @@ class Script:
             self._random_retried = True
             self._after_rset = Stage.MAIL_AGAIN
             return Stage.RSET
+        if not self._random_retried:  # who takes one recipient at a time would rather not be asked more
+            self._answered(reply)
         return Stage.QUIT
 
     def _rset(self, reply: Reply) -> Stage:

@@ -11,6 +11,7 @@ with the host's address. Distances are hop limits: the smallest one with which t
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probe.core.answers import MAX_TTL, Answers, estimate
@@ -58,7 +59,7 @@ class Seen(Answers):
         back = (estimate(p.arrived_ttl) for p in said if p.arrived_ttl is not None)
         return next((hop for hop in back if hop == 1 or self.routers(hop - 1)), None)
 
-    @property
+    @cached_property
     def distance(self) -> int | None:
         """Smallest hop limit with which the host answers a control; else an estimate from a full-length answer.
 
@@ -66,7 +67,7 @@ class Seen(Answers):
         """
         return super().distance or self.estimate
 
-    @property
+    @cached_property
     def control(self) -> str | None:
         """Name what of the host answered, the plainest first."""
         found = {_name(p): None for p in self.controls if self.from_host(p)}
@@ -75,7 +76,7 @@ class Seen(Answers):
                 return name
         return next(iter(found), None)
 
-    @property
+    @cached_property
     def reached(self) -> int | None:
         """Last hop that answered on the port; 0 where only controls were answered, None where nothing was."""
         said = [p.ttl for p in self.on_port if p.ttl is not None and p.answer is Answer.TIME_EXCEEDED]
@@ -85,7 +86,7 @@ class Seen(Answers):
         nearest = next(iter(self._answered_hops()), None)
         return 0 if nearest in asked and (self.some_router or nearest == 1) else None
 
-    @property
+    @cached_property
     def beyond(self) -> int | None:
         """Next hop after `reached` that a control reached, and the port did not."""
         return next((hop for hop in self._missed if not self._may_be_loss(hop)), None)

@@ -9,6 +9,8 @@ from probe.core.model import Origin, Stage
 from probe.core.network import Nearer, Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from probe.core.facts import Grounds
     from probe.core.model import Evidence, HostEvidence, Reading
 
@@ -18,29 +20,43 @@ MAX_QUOTE = 200
 
 def values(evidence: Evidence, host: HostEvidence | None, grounds: Grounds | None) -> dict[str, str]:
     """Give every field that a sentence of `rules.py` or `reasons.py` may name, as text."""
-    options, address = evidence.options, evidence.address
-    connect = grounds.connect if grounds else None
-    local_ip = (connect.local_ip if connect else None) or options.source or "this host"
-    reply = grounds.reply if grounds else None
-    said = f'"{quote(" / ".join(reply.lines))}"' if reply else None
-    return {
-        "mailbox": address.mailbox,
-        "domain": address.domain,
-        "host": _name(host) if host else address.domain,
-        "ip": host.ip if host else "the mail host",
-        "port": str(host.port if host else options.port),
-        "seconds": seconds_text(grounds.seconds if grounds else 0.0),
-        "reply": said or "nothing",
-        "wait": _wait(grounds.reading if grounds else None),
-        "errno": (grounds.detail if grounds else None) or said or "no detail",
-        "awaited": _AWAITED.get(grounds.stage or Stage.CONNECT, "the answer")
-        if grounds
-        else "the connection",
-        "local_ip": local_ip,
-        "helo": options.helo or f"[{local_ip}]",
-        "mail_from": options.mail_from,
-        **_places(grounds.path if grounds else Path()),
-    }
+    return _Values(evidence, host, grounds)
+
+
+class _Values(dict[str, str]):
+    """The fields by name, each put into words when a sentence names it: most name three of two dozen."""
+
+    def __init__(self, evidence: Evidence, host: HostEvidence | None, grounds: Grounds | None) -> None:
+        self.evidence = evidence
+        self.host = host
+        self.grounds = grounds
+
+    def __missing__(self, name: str) -> str:
+        worded = self[name] = _WORDED[name](self)
+        return worded
+
+    @property
+    def path(self) -> Path:
+        return self.grounds.path if self.grounds else _NOWHERE
+
+
+_NOWHERE = Path()
+
+
+def _address_of_ours(of: _Values) -> str:
+    connect = of.grounds.connect if of.grounds else None
+    return (connect.local_ip if connect else None) or of.evidence.options.source or "this host"
+
+
+def _said(of: _Values) -> str | None:
+    reply = of.grounds.reply if of.grounds else None
+    return f'"{quote(" / ".join(reply.lines))}"' if reply else None
+
+
+def _awaited(of: _Values) -> str:
+    if not of.grounds:
+        return "the connection"
+    return _AWAITED.get(of.grounds.stage or Stage.CONNECT, "the answer")
 
 
 def _wait(reading: Reading | None) -> str:
@@ -52,23 +68,10 @@ def _wait(reading: Reading | None) -> str:
     return f"{named}, the time that it names"
 
 
-def _places(path: Path) -> dict[str, str]:
-    """Name the hops and addresses that the packets showed."""
-    return {
-        "after": hop_text(path.reached, path.reached_router),
-        "before": beyond_text(path),
-        "so_far": f"come as far as {hop_text(path.reached, path.reached_router)}, the last hop before the host,"
-        if path.reached
-        else "leave this host, which is next to it,",
-        "target": "further away" if path.distance is None else f"at hop {path.distance}",
-        "control": "the same packets to other ports pass"
-        if path.control is None
-        else _ANSWERS.format(path.control),
-        "refuser": path.refuser_ip or _NO_ADDRESS,
-        "refuser_at": refuser_text(path),
-        "loop": " and ".join(path.loop),
-        "canary": path.canary or "no other mail host",
-    }
+def _so_far(path: Path) -> str:
+    if not path.reached:
+        return "leave this host, which is next to it,"
+    return f"come as far as {hop_text(path.reached, path.reached_router)}, the last hop before the host,"
 
 
 _ANSWERS = "{} of the same host answers"
@@ -106,6 +109,36 @@ _AWAITED = {
     Stage.MAIL: "the answer to MAIL",
     Stage.RCPT: "the answer to RCPT",
 }
+_WORDED: dict[str, Callable[[_Values], str]] = {
+    "mailbox": lambda of: of.evidence.address.mailbox,
+    "domain": lambda of: of.evidence.address.domain,
+    "host": lambda of: _name(of.host) if of.host else of.evidence.address.domain,
+    "ip": lambda of: of.host.ip if of.host else "the mail host",
+    "port": lambda of: str(of.host.port if of.host else of.evidence.options.port),
+    "seconds": lambda of: seconds_text(of.grounds.seconds if of.grounds else 0.0),
+    "reply": lambda of: _said(of) or "nothing",
+    "wait": lambda of: _wait(of.grounds.reading if of.grounds else None),
+    "errno": lambda of: (of.grounds.detail if of.grounds else None) or _said(of) or "no detail",
+    "awaited": _awaited,
+    "local_ip": _address_of_ours,
+    "helo": lambda of: of.evidence.options.helo or f"[{_address_of_ours(of)}]",
+    "mail_from": lambda of: of.evidence.options.mail_from,
+    # The hops and addresses that the packets showed.
+    "after": lambda of: hop_text(of.path.reached, of.path.reached_router),
+    "before": lambda of: beyond_text(of.path),
+    "so_far": lambda of: _so_far(of.path),
+    "target": lambda of: "further away" if of.path.distance is None else f"at hop {of.path.distance}",
+    "control": lambda of: (
+        "the same packets to other ports pass"
+        if of.path.control is None
+        else _ANSWERS.format(of.path.control)
+    ),
+    "refuser": lambda of: of.path.refuser_ip or _NO_ADDRESS,
+    "refuser_at": lambda of: refuser_text(of.path),
+    "loop": lambda of: " and ".join(of.path.loop),
+    "canary": lambda of: of.path.canary or "no other mail host",
+}
+"""How each field is worded."""
 
 
 def _name(host: HostEvidence) -> str:
@@ -123,8 +156,9 @@ def quote(text: str, limit: int = MAX_QUOTE) -> str:
 
     What they hold is made safe by the views; the bytes themselves stay in the evidence.
     """
-    with suppress(UnicodeError):  # not UTF-8, or text of ours: it is shown as it is
-        text = text.encode("latin-1").decode()
+    if not text.isascii():
+        with suppress(UnicodeError):  # not UTF-8, or text of ours: it is shown as it is
+            text = text.encode("latin-1").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -19,13 +19,29 @@ GAP = 0.05
 
 
 class Recorder:
-    """Collects the entries; the last one is still growing."""
+    """Collects the entries; the last one is still growing.
+
+    The limits hold for one session. Where a connection serves several, `renew` begins the next one.
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_direction",
+        "_entries",
+        "_first",
+        "_kept",
+        "_secure",
+        "_t",
+        "_until",
+        "dropped",
+    )
 
     def __init__(self) -> None:
         self.dropped = 0
         """Peer bytes beyond `BYTES_KEPT`."""
         self._kept = 0
         self._entries: list[Tape] = []
+        self._first = 0  # the entry with which the session began
         self._bytes = bytearray()
         self._direction = Direction.NOTE
         self._secure = False
@@ -39,8 +55,9 @@ class Recorder:
     def received(self, data: bytes, now: float, *, secure: bool) -> bytes:
         """Record the peer's bytes and return those that were kept: all, until the limit is reached."""
         kept = data[: BYTES_KEPT - self._kept]
-        self._kept += len(kept)
-        self.dropped += len(data) - len(kept)
+        size = len(kept)
+        self._kept += size
+        self.dropped += len(data) - size
         self._add(Direction.RECEIVED, kept, now, secure)
         return kept
 
@@ -49,14 +66,26 @@ class Recorder:
         self._settle()
         self._entries.append(Tape(now, now, Direction.NOTE, text, secure))
 
-    def entries(self) -> tuple[Tape, ...]:
-        """Return the tape so far."""
-        return (*self._entries, self._last()) if self._bytes else tuple(self._entries)
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[Tape, ...]:
+        """Return the tape so far, or a part of it between two marks."""
+        if stop is None and self._bytes:
+            return (*self._entries[start:], self._last())
+        return tuple(self._entries[start:stop])
+
+    def mark(self) -> int:
+        """Return the place behind the last entry; what comes next has an entry of its own."""
+        self._settle()
+        return len(self._entries)
+
+    def renew(self) -> None:
+        """Count for another session; what the sessions of one connection share counts once."""
+        self._kept = 0
+        self._first = len(self._entries)
 
     def _add(self, direction: Direction, data: bytes, now: float, secure: bool) -> None:
         if not data:
             return
-        near = now - self._until <= GAP or len(self._entries) >= ENTRIES_APART
+        near = now - self._until <= GAP or len(self._entries) - self._first >= ENTRIES_APART
         if not (self._bytes and near and direction is self._direction and secure == self._secure):
             self._settle()
             self._direction, self._secure, self._t = direction, secure, now

@@ -24,12 +24,15 @@ from probe.net.dns_cost import is_costly
 from probe.net.early import PAYLOAD
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import TypeVar
+
     from dns.message import Message
     from dns.name import Name
     from dns.rdatatype import RdataType
     from dns.rrset import RRset
 
-    Question = tuple[Name, RdataType]
+    Owner = TypeVar("Owner", Name, str)
 
 DEFINITE = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN})
 """Outcomes that end the asking: the DNS has spoken about the name."""
@@ -37,6 +40,10 @@ DEFINITE = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN}
 _FLAGS = dns.flags.RD | dns.flags.AD
 """AD asks to be told whether the resolver validated, without fetching the signatures (RFC 6840 5.7)."""
 _HEADER = struct.Struct("!HHH")
+_FAILURES: dict[int, DnsOutcome] = {
+    dns.rcode.SERVFAIL: DnsOutcome.SERVFAIL,
+    dns.rcode.REFUSED: DnsOutcome.REFUSED,
+}
 _READABLE = frozenset(
     map(dns.rdatatype.from_text, ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT"))
 )
@@ -61,7 +68,7 @@ class Response(Struct, frozen=True):
         return self.rcode in {"FORMERR", "NOTIMP", "BADVERS"}
 
 
-def make_question(name: str, rdtype: str) -> Question | None:
+def make_question(name: str, rdtype: str) -> tuple[Name, RdataType] | None:
     """Read a name in presentation form and a type; None when no DNS message can hold the name."""
     try:
         return dns.name.from_text(name.encode("ascii")), dns.rdatatype.from_text(rdtype)
@@ -69,7 +76,7 @@ def make_question(name: str, rdtype: str) -> Question | None:
         return None
 
 
-def make_query(question: Question, number: int, *, edns: bool) -> Message:
+def make_query(question: tuple[Name, RdataType], number: int, *, edns: bool) -> Message:
     """Make the query with this id, with EDNS 0 or in the plain form of RFC 1035."""
     name, rdtype = question
     return dns.message.make_query(
@@ -124,14 +131,36 @@ def read_response(query: Message, wire: bytes) -> Response | None:
 
 def _outcome(message: Message, question: RRset) -> tuple[DnsOutcome, str | None]:
     """Say what a whole message means for the question, with a word about what is odd in it."""
-    rcode = message.rcode()
-    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        failures = {dns.rcode.SERVFAIL: DnsOutcome.SERVFAIL, dns.rcode.REFUSED: DnsOutcome.REFUSED}
-        return failures.get(rcode, DnsOutcome.OTHER_RCODE), None
     ours = [rrset for rrset in message.answer if rrset.rdclass == dns.rdataclass.IN]
-    wanted = {rrset.name for rrset in ours if rrset.rdtype == question.rdtype}
-    aliases = {rrset.name: rrset[0].target for rrset in ours if rrset.rdtype == dns.rdatatype.CNAME}
-    owner: Name = question.name
+    return meaning(
+        message.rcode(),
+        int(message.flags),
+        question.name,
+        {rrset.name for rrset in ours if rrset.rdtype == question.rdtype},
+        {rrset.name: rrset[0].target for rrset in ours if rrset.rdtype == dns.rdatatype.CNAME},
+        {rrset.rdtype for rrset in message.authority},
+        strange=bool(ours),
+    )
+
+
+def meaning(
+    rcode: int,
+    flags: int,
+    asked: Owner,
+    wanted: Collection[Owner],
+    aliases: Mapping[Owner, Owner],
+    authority: Collection[int],
+    *,
+    strange: bool,
+) -> tuple[DnsOutcome, str | None]:
+    """Say what a message means for the name that was asked about, with a word about what is odd in it.
+
+    `wanted` are the owners of records of the type, `aliases` those of CNAMEs with where they lead, `authority` the
+    types in that section; `strange` says that the answer section holds records at all.
+    """
+    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        return _FAILURES.get(rcode, DnsOutcome.OTHER_RCODE), None
+    owner = asked
     seen = {owner}
     while owner not in wanted and owner in aliases:
         owner = aliases[owner]
@@ -144,19 +173,18 @@ def _outcome(message: Message, question: RRset) -> tuple[DnsOutcome, str | None]
         return DnsOutcome.NXDOMAIN, None
     if owner in wanted:
         return DnsOutcome.ANSWER, None
-    authority = {rrset.rdtype for rrset in message.authority}
     if dns.rdatatype.SOA in authority:
         return DnsOutcome.NODATA, None
-    if owner != question.name:
+    if owner != asked:
         # An alias that this server did not follow: whoever asked has to.
         return DnsOutcome.ANSWER, None
-    if ours:
+    if strange:
         return DnsOutcome.MALFORMED, "records of another name"
     # Without SOA an empty answer is weak (RFC 2308 2.2, type 3). It counts from a server that recurses or is
     # the authority; from any other, and with a referral, nobody has looked for the records.
-    if dns.rdatatype.NS in authority and not message.flags & dns.flags.AA:
+    if dns.rdatatype.NS in authority and not flags & dns.flags.AA:
         return DnsOutcome.LAME, "a referral"
-    if not message.flags & (dns.flags.RA | dns.flags.AA):
+    if not flags & (dns.flags.RA | dns.flags.AA):
         return DnsOutcome.LAME, "neither recursion nor authority"
     return DnsOutcome.NODATA, None
 

@@ -48,6 +48,22 @@ class Attempt:
     `mss` asks for segments of at most that many octets. `run` may be called once.
     """
 
+    __slots__ = (
+        "_answered",
+        "_clock",
+        "_gave_up",
+        "_ip",
+        "_local_ip",
+        "_mss",
+        "_notices",
+        "_port",
+        "_record",
+        "_sock",
+        "_source",
+        "_started",
+        "_timeout",
+    )
+
     def __init__(
         self,
         ip: str,
@@ -164,14 +180,16 @@ class Attempt:
         loop = asyncio.get_running_loop()
         self._answered = loop.create_future()
         timer = loop.call_later(max(0.0, limit), self._settle, False)
-        loop.add_writer(sock, self._settle, True)
+        descriptor = sock.fileno()  # asyncio would write down the socket's whole description first
+        loop.add_writer(descriptor, self._settle, True)
         if self._gave_up:
             self._settle(False)
         try:
             return await self._answered
         finally:
             timer.cancel()
-            loop.remove_writer(sock)  # before close: a reused descriptor would inherit the callback
+            self._answered = None  # the attempt is kept as long as its connection
+            loop.remove_writer(descriptor)  # before close: a reused descriptor would inherit the callback
 
     def _settle(self, answered: bool) -> None:
         if self._answered is not None and not self._answered.done():

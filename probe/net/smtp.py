@@ -1,13 +1,14 @@
-"""One connection to a mail host: a socket, aiosmtplib's protocol over it, and the conversation that leads.
+"""One connection to a mail host: a socket, the conversation that leads, and what carries its bytes.
 
-The library carries the connection and upgrades it to TLS. It does not read replies for us: it drops what
-comes unasked, joins what should stay apart, and would hide what we want to see. So every byte goes to the
+In clear that is a thin `Line`. Once the conversation asks for TLS it is aiosmtplib's protocol (`wire`), which takes
+the socket over, sends STARTTLS, upgrades, and carries the rest. The library does not read replies for us: it drops
+what comes unasked, joins what should stay apart, and would hide what we want to see. So every byte goes to the
 conversation first; the library gets to see only the reply to STARTTLS, after the conversation has read it as
 a 220, because its `start_tls` waits for one. Nothing but public names of the library is used.
 
-One timer serves the conversation's deadline; it is moved lazily, so that a peer that sends byte by byte does
-not cost a timer a byte. A second one fires when the peer has been silent for a second, and then each second:
-it looks what the kernel knows of the silence (`watch`).
+One timer serves the conversation's deadline and the looks at a silent peer: when a peer has been silent for a second,
+and then each second, we ask what the kernel knows of the silence (`watch`). The timer is moved lazily: a byte, or
+a whole answer, does not touch it; it fires at its time, finds nothing due, and is set again.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from probe.core.conversation import Action, Close, Conversation, Send
 from probe.core.failures import errno_name, tls_error
 from probe.core.model import Purpose, Stage
 from probe.net import reach, tcp
+from probe.net.line import Line
 from probe.net.watch import Watch
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from probe.core.conversation import Plan
@@ -40,12 +43,37 @@ LIBRARY_GRACE = 1.0
 
 
 class Call:
-    """One session with one mail host address, from the first SYN to the last FIN.
+    """One connection to one mail host address, from the first SYN to the last FIN.
 
     Times are seconds of `clock`. `connected` is set when the TCP connection stands, and never if it fails.
     `server_name` is the host name for TLS (SNI), None if none is known. The purpose `SMALL_SEGMENTS` of the
-    plan is carried out here. `run` may be called once.
+    plan is carried out here. `following` names the next mailbox to ask for over the same connection, None when there
+    is none; it is asked only while the peer shows no displeasure. `run` may be called once.
     """
+
+    __slots__ = (
+        "_attempt",
+        "_clock",
+        "_connected",
+        "_conversation",
+        "_ended",
+        "_ip",
+        "_line",
+        "_look_due",
+        "_loop",
+        "_negotiating_since",
+        "_server_name",
+        "_sock",
+        "_stands",
+        "_stirred",
+        "_tcp",
+        "_timer",
+        "_timer_due",
+        "_unread",
+        "_upgrade",
+        "_watch",
+        "_wire",
+    )
 
     def __init__(
         self,
@@ -57,12 +85,12 @@ class Call:
         source: str | None,
         clock: Callable[[], float],
         server_name: str | None = None,
+        following: Callable[[], str | None] | None = None,
     ) -> None:
-        self.connected = asyncio.Event()
         self._ip = ip
         self._clock = clock
         self._server_name = server_name
-        self._conversation = Conversation(plan)
+        self._conversation = Conversation(plan, following)
         small = plan.purpose is Purpose.SMALL_SEGMENTS
         self._attempt = reach.Attempt(
             ip,
@@ -72,52 +100,59 @@ class Call:
             clock=clock,
             mss=tcp.SMALL_MSS[tcp.family_of(ip)] if small else None,
         )
+        self._stands = False
+        self._connected: asyncio.Event | None = None  # made when somebody asks for it
+        self._loop: asyncio.AbstractEventLoop
+        self._sock: socket.socket | None = None
+        self._line: Line | None = None
         self._wire: Wire | None = None
         self._ended: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._look_due = 0.0
         self._upgrade: asyncio.Task[None] | None = None
-        self._unread = bytearray()  # of the reply to STARTTLS, as long as it may not be a 220
+        self._unread = b""  # of the reply to STARTTLS, as long as it may not be a 220
         self._negotiating_since = 0.0
-        self._watch: Watch | None = None
-        self._look: asyncio.TimerHandle | None = None
+        self._watch: Watch | None = None  # made at the first silence
         self._stirred = 0.0  # when the peer was last heard
         self._tcp: TcpInfo | None = None  # at the end
+
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set when the TCP connection stands."""
+        if self._connected is None:
+            self._connected = asyncio.Event()
+            if self._stands:
+                self._connected.set()
+        return self._connected
 
     async def run(self) -> Session:
         """Connect and converse; return the finished session. Only cancellation, and a bug of ours, raises.
 
-        Cancelled, it says QUIT where the peer can read it, closes, and leaves `session` cut short.
+        It is that of the first mailbox; `sessions` has all of them. Cancelled, it says QUIT where the peer can read
+        it, closes, and leaves `session` cut short.
         """
-        _, sock = await self._attempt.run()
+        record, sock = await self._attempt.run()
         if sock is None:
             return self.session()
-        self.connected.set()
-        self._watch = Watch(sock)
-        loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._stands = True
+        if self._connected is not None:
+            self._connected.set()
+        loop = self._loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
-        # Loaded only now: the greeting takes a round trip to come, and the library about as long to load.
-        from probe.net.wire import Wire  # noqa: PLC0415
-
-        wire = self._wire = Wire(
-            loop,
-            made=self._guarded(self._made),
-            received=self._guarded(self._received),
-            lost=self._guarded(self._lost),
-        )
         try:
-            await loop.create_connection(lambda: wire, sock=sock)
+            self._line = Line(loop, sock, self._read, self._lost)
+            self._stirred = self._clock()
+            self._look_due = self._stirred + SILENCE
+            self._perform(self._conversation.connected(self._stirred, record.local_ip or self._ip))
             await self._ended
-        except OSError as error:  # the peer was gone before there was a transport
-            self._lost(error)
-            sock.close()
         except asyncio.CancelledError:
             self._perform(self._conversation.interrupted(self._clock()))
             raise
         finally:
-            for timer in (self._timer, self._look):
-                if timer is not None:
-                    timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
         return self.session()
 
     def give_up(self) -> None:
@@ -125,39 +160,54 @@ class Call:
         self._attempt.give_up()
 
     def session(self) -> Session:
-        """Return what is known at this moment."""
+        """Return what is known at this moment of the first mailbox."""
+        return self.sessions()[0][1]
+
+    def sessions(self) -> tuple[tuple[str, Session], ...]:
+        """Return what is known at this moment of each mailbox that was asked for, in that order."""
         now = self._clock()
         connect = self._attempt.so_far()
-        if self._watch is None:
-            return self._conversation.session(connect, now)
-        info = self._watch.tcp_info(now) if self._tcp is None else self._tcp
-        return self._conversation.session(connect, now, tcp=info, soft_error=self._watch.soft_error)
+        if self._sock is None:
+            return self._conversation.sessions(connect, now)
+        info = tcp.tcp_info(self._sock, now) if self._tcp is None else self._tcp
+        soft_error = self._watch.soft_error if self._watch is not None else None
+        return self._conversation.sessions(connect, now, tcp=info, soft_error=soft_error)
 
-    # --- events, from the wire ---------------------------------------------------------------------
+    @property
+    def unasked(self) -> str | None:
+        """The mailbox that `following` gave and that was not asked for after all, because the connection ended."""
+        return self._conversation.unasked
 
-    def _guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+    # --- events ------------------------------------------------------------------------------------
+
+    def _failed(self, bug: Exception) -> None:
         """Let a bug of ours end the call as one.
 
-        asyncio would log it and close the connection, and the evidence would blame the peer for that.
+        asyncio would log it, and the evidence would blame the peer for the silence after it.
         """
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(bug)
+        self._hang_up(abort=True)
 
+    def _guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
                 callback(*args, **kwargs)
             except Exception as bug:  # noqa: BLE001  # whatever it is, it goes to whoever awaits `run`
-                if self._ended is not None and not self._ended.done():
-                    self._ended.set_exception(bug)
-                self._hang_up(abort=True)
+                self._failed(bug)
 
         return guarded
 
-    def _made(self) -> None:
-        self._stirred = self._clock()
-        local_ip = self._attempt.so_far().local_ip
-        self._perform(self._conversation.connected(self._stirred, local_ip or self._ip))
-        self._look_in(SILENCE)
+    def _read(self, data: bytes) -> None:
+        """Take what came in clear: the path of nearly every byte."""
+        try:
+            self._stirred = self._clock()
+            self._perform(self._conversation.received(data, self._stirred))
+        except Exception as bug:  # noqa: BLE001  # as above
+            self._failed(bug)
 
     def _received(self, data: bytes) -> None:
+        """Take what came over the wire, the reply to STARTTLS first."""
         talk = self._conversation
         asked = talk.awaiting is Stage.STARTTLS
         self._stirred = self._clock()
@@ -166,8 +216,8 @@ class Call:
             self._unread += data
             if talk.awaiting is Stage.TLS:
                 self._negotiating_since = self._clock()
-                self._wire.hand_over(bytes(self._unread))
-                self._unread.clear()
+                self._wire.hand_over(self._unread)
+                self._unread = b""
             elif talk.awaiting is not Stage.STARTTLS:
                 self._stop_upgrade()
         self._perform(actions)
@@ -179,51 +229,58 @@ class Call:
             detail = tls_error(error.reason, str(error))
         elif isinstance(error, OSError):
             detail = errno_name(error.errno)
-        self._perform(self._conversation.closed(self._clock(), reset=reset, detail=detail))
+        try:
+            self._perform(self._conversation.closed(self._clock(), reset=reset, detail=detail))
+        except Exception as bug:  # noqa: BLE001  # as above
+            self._failed(bug)
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._perform(self._conversation.timed_out(self._clock()))
+        try:
+            self._perform(self._conversation.timed_out(self._clock()))
+            if not self._conversation.finished:
+                self._look()
+        except Exception as bug:  # noqa: BLE001  # as above
+            self._failed(bug)
 
-    def _on_look(self) -> None:
+    def _look(self) -> None:
+        """Look at a peer that has been silent for a while, at most once a second."""
         now = self._clock()
-        left = self._stirred + SILENCE - now
-        if self._watch is None or self._conversation.finished or left > 0:
-            self._look_in(left)
-            return
-        self._look_in(SILENCE)
-        why = self._watch.look(now)
-        if self._watch.ended_by is not None:
-            self._lost(self._watch.ended_by)
-        elif why is not None:
-            self._perform(self._conversation.given_up(now, why))
-
-    def _look_in(self, seconds: float) -> None:
-        if not self._conversation.finished:
-            loop = asyncio.get_running_loop()
-            self._look = loop.call_later(seconds, self._guarded(self._on_look))
+        self._look_due = max(self._look_due, self._stirred + SILENCE)
+        if now >= self._look_due and self._sock is not None:
+            self._look_due = now + SILENCE
+            if self._watch is None:
+                self._watch = Watch(self._sock)
+            why = self._watch.look(now)
+            if self._watch.ended_by is not None:
+                self._lost(self._watch.ended_by)
+            elif why is not None:
+                self._perform(self._conversation.given_up(now, why))
+        self._set_timer()
 
     # --- actions -----------------------------------------------------------------------------------
 
     def _perform(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                self._write(action.line)
+                if self._wire is not None:
+                    self._wire.send(action.line)
+                elif self._line is not None:
+                    self._line.send(action.line)
             elif isinstance(action, Close):
                 self._hang_up(abort=action.abort)
             else:
-                self._unread.clear()
-                self._upgrade = asyncio.get_running_loop().create_task(self._negotiate())
+                self._unread = b""
+                self._upgrade = self._loop.create_task(self._negotiate())
         self._set_timer()
 
-    def _write(self, line: bytes) -> None:
-        if self._wire is not None:
-            self._wire.send(line)
-
     def _hang_up(self, *, abort: bool) -> None:
+        if self._sock is not None and self._tcp is None:
+            self._tcp = tcp.tcp_info(self._sock, self._clock())
         self._stop_upgrade()
-        if self._watch is not None and self._tcp is None:
-            self._tcp = self._watch.tcp_info(self._clock())
+        if self._line is not None:
+            self._line.close()
+            self._line = None
         transport = self._wire.transport if self._wire is not None else None
         if transport is not None:
             if not abort:
@@ -231,7 +288,7 @@ class Call:
             # Also after `close`: with TLS that would wait half a minute for the peer's close_notify. One turn
             # of the loop is enough for what was written, which uvloop sends only at the end of a turn.
             stream = cast("asyncio.Transport", transport)
-            asyncio.get_running_loop().call_soon(stream.abort)
+            self._loop.call_soon(stream.abort)
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
@@ -242,27 +299,50 @@ class Call:
 
     def _set_timer(self) -> None:
         deadline = self._conversation.deadline
+        if deadline is None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            return
+        due = min(deadline, max(self._look_due, self._stirred + SILENCE))
         if self._timer is not None:
-            if deadline is not None and self._timer_due <= deadline:
+            if self._timer_due <= due:
                 return  # it fires early, finds nothing due, and is set again
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            delay = max(0.0, deadline - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._guarded(self._on_timer))
-            self._timer_due = deadline
+        self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._on_timer)
+        self._timer_due = due
 
     # --- TLS ---------------------------------------------------------------------------------------
 
     async def _negotiate(self) -> None:
         """Carry out `StartTls`. A failure before the handshake is the conversation's to notice."""
-        wire = self._wire
-        if wire is None:
+        line, sock = self._line, self._sock
+        if line is None or sock is None:  # hung up before this task began
             return
+        # Only now: most of the time it is loaded already, and where nobody offers TLS it is not needed.
+        from probe.net.wire import Wire  # noqa: PLC0415
+
+        unsent = line.release()
+        self._line = None
+        wire = self._wire = Wire(
+            self._loop, received=self._guarded(self._received), lost=self._guarded(self._lost)
+        )
+        try:
+            await self._loop.create_connection(lambda: wire, sock=sock)
+        except OSError as error:  # the peer was gone before there was a transport
+            sock.close()
+            self._lost(error)
+            return
+        except BaseException:  # cancelled meanwhile: nobody else would close it
+            if wire.transport is None:
+                sock.close()
+            raise
+        if unsent:
+            wire.send(unsent)
         limit = self._conversation.plan.reply_timeout + LIBRARY_GRACE
-        error = await wire.upgrade(self._server_name, limit)
+        failure = await wire.upgrade(self._server_name, limit)
         self._upgrade = None
-        tls = wire.handshake(self._negotiating_since, self._clock(), error)
+        tls = wire.handshake(self._negotiating_since, self._clock(), failure)
         self._guarded(self._tls_done)(tls)
 
     def _tls_done(self, tls: Tls) -> None:

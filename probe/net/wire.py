@@ -1,7 +1,7 @@
-"""The connection as aiosmtplib carries it: bytes in and out, and the upgrade to TLS.
+"""The connection as aiosmtplib carries it: the upgrade to TLS, and everything after it.
 
-A module of its own because the library takes a while to load: `smtp` imports it when a connection stands, while
-the greeting is on its way.
+A module of its own because the library takes a while to load: `smtp` imports it when a peer offers STARTTLS, and a
+front end that has time while the greeting is on its way loads it before.
 """
 
 from __future__ import annotations
@@ -28,25 +28,19 @@ _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 class Wire(SMTPProtocol):
     """The library's protocol, telling its owner every event of the transport.
 
-    `made`, `received` and `lost` are called for what asyncio tells a protocol; `lost` perhaps more than once.
+    `received` and `lost` are called for what asyncio tells a protocol; `lost` perhaps more than once.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        made: Callable[[], None],
         received: Callable[[bytes], None],
         lost: Callable[[Exception | None], None],
     ) -> None:
         super().__init__(loop=loop)
-        self._made = made
         self._received = received
         self._lost = lost
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._made()
 
     def data_received(self, data: bytes) -> None:
         self._received(data)

@@ -16,29 +16,27 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from probe.core.conversation import Plan
 from probe.core.model import (
     EVIDENCE_SCHEMA,
     Address,
-    AddressForm,
     Cause,
     DnsAnswer,
     Evidence,
-    HeloSource,
-    Options,
     Skip,
     Stage,
 )
 from probe.core.route import Route, Target, route
 from probe.run.host import HostProbe, host_evidence
 from probe.run.lookout import Call, Lookout, Search, Trail
+from probe.run.question import callout_plan, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from probe.core.chain import Question
-    from probe.core.model import Canary
+    from probe.core.conversation import Plan
+    from probe.core.model import Canary, Options
     from probe.core.search import Aim
     from probe.settings import Settings
 
@@ -281,45 +279,10 @@ class Collection:
 
     def plan(self) -> Plan:
         """Give the callout that every host of this address gets."""
-        settings, address = self.settings, self.address
-        local = f"probe-{self._seed:08x}"
-        return Plan(
-            helo=self._helo,
-            mail_from=settings.mail_from,
-            rcpt=address.mailbox,
-            random_rcpt=f"{local}@{address.domain}" if settings.catch_all else None,
-            tls=settings.tls,
-            utf8=AddressForm.UTF8 in address.forms,
-            banner_timeout=settings.reply_timeout,
-            reply_timeout=settings.reply_timeout,
-            quit_timeout=settings.quit_timeout,
-        )
+        return callout_plan(self.address, self.settings, helo=self._helo, seed=self._seed)
 
     def _options(self) -> Options:
-        settings = self.settings
-        source = HeloSource.OPTION if settings.helo else HeloSource.HOST if self._helo else HeloSource.LITERAL
-        return Options(
-            timeout=settings.timeout,
-            connect_timeout=settings.connect_timeout,
-            reply_timeout=settings.reply_timeout,
-            quit_timeout=settings.quit_timeout,
-            dns_timeout=settings.dns_timeout,
-            stagger=settings.stagger,
-            port=settings.port,
-            helo=self._helo,
-            helo_source=source,
-            mail_from=settings.mail_from,
-            families=settings.families,
-            source=settings.source,
-            tls=settings.tls,
-            catch_all=settings.catch_all,
-            all_hosts=settings.all_hosts,
-            allow_private=settings.allow_private,
-            dns_servers=settings.dns_servers,
-            trace=settings.trace,
-            fast=settings.fast,
-            audit=settings.audit,
-        )
+        return options_of(self.settings, helo=self._helo)
 
     def status(self) -> str:
         """Say what is waited for, for a person who waits too. It may quote the DNS: not yet safe to show."""

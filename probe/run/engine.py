@@ -22,7 +22,7 @@ from probe.run.lookout import SLOW
 from probe.settings import DNS_TRIES, Settings, parse_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from probe.core.conversation import Plan
     from probe.core.model import Address, Canary, Evidence, Report
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from probe.core.search import Aim
     from probe.net.canary import Canaries
     from probe.net.early import EarlyQuery
-    from probe.run.lookout import Call, Search, Trail
+    from probe.run.lookout import Search, Trail
 
 PER_HOST = 2
 """Connections to one mail host address at once, over all addresses of a run: more looks like an attack."""
@@ -82,52 +82,19 @@ class Engine:
             tries=DNS_TRIES,
             early=early,
         )
-
-        def call(target: Target, plan: Plan) -> Call:
-            _warm()
-            return SmtpCall(
-                target.ip,
-                settings.port,
-                plan,
-                connect_timeout=settings.connect_timeout,
-                source=settings.source,
-                clock=clock,
-                server_name=target.name,
-            )
-
-        def search(target: Target, aim: Aim, trail: Trail) -> Search:
-            from probe.net.path import PathSearch
-
-            return PathSearch(
-                target.ip,
-                settings.port,
-                aim,
-                source=settings.source,
-                clock=clock,
-                first_hops=self._first_hops[6 if ":" in target.ip else 4],
-                rtt=trail.rtt,
-                first=trail.first,
-                notice=trail.notice,
-                routers=trail.routers,
-            )
-
-        async def canary(family: int, besides: tuple[str, ...]) -> Canary:
-            from probe.core.network import FAST_VERDICT, FULL_VERDICT
-
-            limit = (FAST_VERDICT if settings.fast else FULL_VERDICT) - SLOW
-            return await self._canary(seed).call(family, clock=clock, timeout=limit, besides=besides)
-
         backends = Backends(
             resolver,
-            call,
+            lambda target, plan: self.call(target, plan, clock),
             clock,
             self._turn,
-            search=search,
-            search_turn=lambda family: self._budgets[family].turn(),
-            canary=canary if self._has_canary() else None,
+            search=lambda target, aim, trail: self.search(target, aim, trail, clock),
+            search_turn=self.search_turn,
+            canary=(lambda family, besides: self.canary(family, besides, clock, seed=seed))
+            if self.has_canary()
+            else None,
         )
         try:
-            helo = self._own_name()
+            helo = self.own_name()
             collection = Collection(address, settings, backends, helo=helo, seed=seed)
             self._running.append(collection)
             try:
@@ -137,10 +104,61 @@ class Engine:
         finally:
             await resolver.aclose()
 
-    def _has_canary(self) -> bool:
+    def call(
+        self,
+        target: Target,
+        plan: Plan,
+        clock: Callable[[], float],
+        following: Callable[[], str | None] | None = None,
+    ) -> SmtpCall:
+        """Make the connection to a mail host; `following` names the next mailbox to ask over it."""
+        _warm()
+        settings = self.settings
+        return SmtpCall(
+            target.ip,
+            settings.port,
+            plan,
+            connect_timeout=settings.connect_timeout,
+            source=settings.source,
+            clock=clock,
+            server_name=target.name,
+            following=following,
+        )
+
+    def search(self, target: Target, aim: Aim, trail: Trail, clock: Callable[[], float]) -> Search:
+        """Make a search of the path to a mail host."""
+        from probe.net.path import PathSearch
+
+        return PathSearch(
+            target.ip,
+            self.settings.port,
+            aim,
+            source=self.settings.source,
+            clock=clock,
+            first_hops=self._first_hops[6 if ":" in target.ip else 4],
+            rtt=trail.rtt,
+            first=trail.first,
+            notice=trail.notice,
+            routers=trail.routers,
+        )
+
+    async def search_turn(self, family: int) -> bool:
+        """Wait until the routers may be asked again over an address family; false: not in time."""
+        return await self._budgets[family].turn()
+
+    def has_canary(self) -> bool:
         """Whether there is one to call; those of our list are known to be up on port 25 only."""
         chosen = self.settings.canaries
         return bool(chosen) if chosen is not None else self.settings.port == SMTP_PORT
+
+    async def canary(
+        self, family: int, besides: tuple[str, ...], clock: Callable[[], float], *, seed: int
+    ) -> Canary:
+        """Call the canary of this run, or hear what came of its call; `seed` chooses it."""
+        from probe.core.network import FAST_VERDICT, FULL_VERDICT
+
+        limit = (FAST_VERDICT if self.settings.fast else FULL_VERDICT) - SLOW
+        return await self._canary(seed).call(family, clock=clock, timeout=limit, besides=besides)
 
     def _canary(self, seed: int) -> Canaries:
         if self._canaries is None:
@@ -152,7 +170,8 @@ class Engine:
             )
         return self._canaries
 
-    def _own_name(self) -> str | None:
+    def own_name(self) -> str | None:
+        """Give our HELO name; None where this host has none."""
         if not self._asked_name:
             self._asked_name = True
             self._helo = own_name()

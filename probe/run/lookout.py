@@ -70,7 +70,9 @@ class Search(Protocol):
 class Call(Protocol):
     """What the lookout needs of a connection."""
 
-    connected: asyncio.Event
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set once the TCP connection stands."""
 
     async def run(self) -> Session:
         """Hold the conversation to its end."""
@@ -117,13 +119,13 @@ class Lookout:
             session = await call.run()
             if session.connect.outcome is ConnectOutcome.CONNECTED:
                 await asyncio.wait({beside}, timeout=CHECK_GRACE)
-                if self._suspects(host().port):
+                if self.suspects(host().port):
                     await asyncio.wait({beside}, timeout=SUSPICION)
         finally:
             await _end(beside)
         return session
 
-    def _suspects(self, port: int) -> bool:
+    def suspects(self, port: int) -> bool:
         """Whether the port has answered a packet that was to expire before the host."""
         path = self.evidence()
         return path is not None and any(
@@ -137,14 +139,19 @@ class Lookout:
                 await call.connected.wait()
         if not self._wanted:
             return
+        if call.connected.is_set():
+            await self.check(rtt=self._clock() - started)
+        else:
+            await self.in_silence(call, host, started)
+
+    async def check(self, *, rtt: float) -> None:
+        """Ask whether it is the host itself that answers; `rtt` is the time in seconds that its SYN-ACK took."""
         from probe.core.search import Aim  # not before the first packet is on its way
 
-        if call.connected.is_set():
-            await self._run(Aim.CONNECTED, rtt=self._clock() - started)
-        else:
-            await self._in_silence(call, host, started)
+        await self._run(Aim.CONNECTED, rtt=rtt)
 
-    async def _in_silence(self, call: Call, host: Callable[[], HostEvidence], started: float) -> None:
+    async def in_silence(self, call: Call, host: Callable[[], HostEvidence], started: float) -> None:
+        """Search beside a SYN that has had no answer since `started`; end the wait when that shows enough."""
         from probe.core.network import FAST_VERDICT, FULL_VERDICT, SLOW_VERDICT
         from probe.core.network_facts import patience
         from probe.core.search import Aim

@@ -54,6 +54,7 @@ def _verdict(report: Report) -> str:
     lines += [_prose(report.summary), ""]
     lines += [f"- That is {code(form)}" for form in wording.other_forms(report)]
     lines.append(f"- Reason: {code(report.reason)}")
+    lines += [f"- Before: {_prose(says)}" for says in wording.before(report)]
     if wording.needs_action(report):
         lines.append(f"- Whose move: {wording.SIDES[report.side]}")
     if report.catch_all is not None:

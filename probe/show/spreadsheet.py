@@ -31,6 +31,7 @@ COLUMNS = (
     "reply",
     "catch_all",
     "seconds",
+    "age",
 )
 
 
@@ -57,8 +58,14 @@ def row(report: Report) -> str:
             (host.reply or "") if host else "",
             "" if report.catch_all is None else str(report.catch_all).lower(),
             f"{report.timing.total:.3f}",
+            age_cell(report),
         )
     )
+
+
+def age_cell(report: Report | None) -> str:
+    """Give for how many seconds nobody was asked, where the answer is out of the store; else an empty field."""
+    return "" if report is None or report.stored is None else f"{report.stored.age:.0f}"
 
 
 def _line(fields: Sequence[str]) -> str:

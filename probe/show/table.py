@@ -100,6 +100,15 @@ def path(rows: Sequence[Sequence[str]]) -> str:
     return _drawn(body, title, "pipe")
 
 
+def listing(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0, style: str = "simple"
+) -> str:
+    """Draw rows of safe cells, the first column left and the `right` next ones right aligned; or as a `pipe` table."""
+    align = ["left", *["right"] * right, *["left"] * (len(headers) - 1 - right)]
+    body = [_unpiped(*row) for row in rows] if style == "pipe" else rows
+    return tabulate(body, headers, tablefmt=style, disable_numparse=True, colalign=align if rows else None)
+
+
 def _unpiped(*cells: str) -> tuple[str, ...]:
     return tuple(cell.replace("|", r"\x7c") for cell in cells)
 

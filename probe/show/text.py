@@ -70,6 +70,7 @@ def render(report: Report, *, verbose: bool = False, color: bool = False, width:
     """
     page = _Page(max(width, _NARROWEST), color=color)
     page.heading(report)
+    page.section("Before", wording.before(report))
     page.section("Why", wording.arguments(report) if verbose else wording.short_arguments(report))
     if wording.needs_action(report):
         page.section("Whose move", [wording.SIDES[report.side]])

@@ -26,7 +26,8 @@ from probe.core.log.event import LogProgram
 from probe.core.log.report import Now
 from probe.core.model import Cause, MtaOutcome
 from probe.show.printable import cell, code, fence, inline, safe
-from probe.show.wording import count
+from probe.show.spreadsheet import age_cell
+from probe.show.wording import before, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,6 +82,7 @@ COLUMNS = (
     "unknown",
     "said",
     "now",
+    "age",
 )
 
 
@@ -200,7 +202,8 @@ def _facts(told: Group, *, verbose: bool) -> Iterator[tuple[str, str]]:
     if verbose and len(told.senders) > 1:
         yield "Senders", _counted(told)
     if told.now is not None and told.report is not None:
-        yield "Now", f"{NOW[told.now]}: {told.report.cause} ({told.report.confidence}). {told.report.summary}"
+        now = f"{NOW[told.now]}: {told.report.cause} ({told.report.confidence}). {told.report.summary}"
+        yield "Now", " ".join([now, *before(told.report)])
 
 
 def _relay(told: Group) -> str:
@@ -308,6 +311,7 @@ def row(told: Group) -> str:
             str(fate.unknown),
             told.said,
             now,
+            age_cell(told.report),
         )
     )
 

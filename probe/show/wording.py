@@ -43,6 +43,7 @@ SKIPS = {
     Skip.DEFINITE: "another host had given a definite answer",
     Skip.LIMIT: "more hosts than are tried",
     Skip.CUT_SHORT: "the time was up",
+    Skip.HELD_BACK: "it is not to be asked more often now",
 }
 
 CONNECTS = {
@@ -105,6 +106,41 @@ def seconds(lapse: float) -> str:
     if lapse < 9.95:
         return f"{lapse:.1f}".removesuffix(".0") + " s"
     return f"{lapse:.0f} s" if lapse < 1e6 else f"{lapse:g} s"
+
+
+def age(lapse: float) -> str:
+    """Give how old something is, rounded down as a person would say it: `40 minutes`, `3 hours`, `2 days`."""
+    if not lapse >= 1:  # nor is what is no number
+        return "1 second"
+    for size, unit in _AGES:
+        if lapse >= 2 * size:
+            return f"{min(lapse, _OLDEST) // size:.0f} {unit}s"
+    return count(int(lapse), "second")
+
+
+_AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+"""From two of a unit on it is counted in it: 90 minutes are not said to be an hour."""
+_OLDEST = 1e12
+"""Seconds since before there was any mail; more is no age."""
+
+
+def before(report: Report) -> list[str]:
+    """Say that the answer is kept from an earlier time, and what the probe before it showed (not yet safe)."""
+    said = []
+    if (stored := report.stored) is not None:
+        who = "" if stored.asked == report.evidence.address.mailbox else f" about {stored.asked}"
+        said.append(f"Asked{who} {age(stored.age)} ago; this is out of the store.")
+    if (earlier := report.earlier) is not None:
+        said.append(changed(report) or f"As {age(earlier.age)} ago.")
+    return said
+
+
+def changed(report: Report) -> str | None:
+    """Say what the probe before showed, where that is something else (not yet safe)."""
+    earlier = report.earlier
+    if earlier is None or (earlier.cause, earlier.reason) == (report.cause, report.reason):
+        return None
+    return f"Changed: {age(earlier.age)} ago it was {earlier.cause} ({earlier.reason})."
 
 
 def round_trip(lapse: float) -> str:

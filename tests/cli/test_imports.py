@@ -78,3 +78,14 @@ def test_a_table_loads_tabulate_only_when_it_is_drawn() -> None:
     two_hosts = str(Path(__file__).parents[2] / "fixtures" / "recorded" / "two-hosts" / "evidence.json")
     assert "tabulate" in loaded("explain", two_hosts)
     assert not loaded("explain", "--json", two_hosts) & {*NETWORK, "tabulate"}
+
+
+def test_without_a_store_no_database_is_loaded(world: World) -> None:
+    asked = world.arguments("a@good.example")
+    assert "sqlite3" not in loaded("--no-store", *asked)
+    assert "sqlite3" in loaded(*asked)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["explain", "temporary"], ["schema"]])
+def test_what_keeps_nothing_loads_no_database(command: list[str]) -> None:
+    assert not {"sqlite3", "platformdirs"} & loaded(*command)

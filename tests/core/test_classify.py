@@ -31,7 +31,13 @@ from probe.core.reasons import REASONS
 from probe.core.rules import HOST_RULES
 from tests.support import arbitrary, make
 
-BY_THE_FOLD = {"rcpt.some-hosts-deny", "run.cut-short", "run.interrupted", "evidence.unexpected"}
+BY_THE_FOLD = {
+    "rcpt.some-hosts-deny",
+    "run.cut-short",
+    "run.interrupted",
+    "evidence.unexpected",
+    "host.held-back",
+}
 """What no rule and no domain state says; `test_fold.py` has a case of each."""
 BYE = make.exchange(Stage.QUIT, "QUIT", "221 bye")
 

@@ -208,6 +208,22 @@ def test_a_run_that_nothing_stopped_and_that_asked_nobody() -> None:
     assert judge(make.evidence(chosen=chosen, cut_short=True)).reason == "run.cut-short"
 
 
+# --- hosts that politeness kept us from asking ----------------------------------------------------------
+
+
+def test_a_host_that_was_held_back_says_nothing() -> None:
+    waiting = left_out(Skip.HELD_BACK, 1)
+    assert verdict(waiting) == ("host.held-back", "certain")
+    assert judge(run(waiting)).cause is Cause.INCONCLUSIVE
+    assert verdict(waiting, says(LATER, 2))[0] == "rcpt.deferred"
+    assert verdict(waiting, says("250 Ok", 2)) == ("rcpt.accepted", "certain")
+
+
+def test_a_denial_is_less_certain_beside_a_host_that_was_held_back() -> None:
+    assert verdict(left_out(Skip.HELD_BACK, 1), says(UNKNOWN, 2)) == ("rcpt.user-unknown", "probable")
+    assert verdict(left_out(Skip.HELD_BACK, 1), says(RELAY, 2))[0] == "rcpt.some-hosts-deny"
+
+
 # --- no host: the DNS decides --------------------------------------------------------------------------
 
 

@@ -150,8 +150,12 @@ def test_one_line_mangled(line: str, name: str) -> None:
     """A single line, cut once, says less of how it was cut: what it tells is told, words may be parted."""
     [event] = events_of([line])
     told = events_of(mend(MANGLINGS[name]([line])))
-    assert [(one.sender, one.relay_ip, one.kind, one.outcome) for one in told] == [
-        (event.sender, event.relay_ip, event.kind, event.outcome)
+    # Where the cut goes through a quoted local part, nobody can tell whether there was a blank.
+    whole = [
+        (one.sender and one.sender.replace(" ", ""), one.relay_ip, one.kind, one.outcome) for one in told
+    ]
+    assert whole == [
+        (event.sender and event.sender.replace(" ", ""), event.relay_ip, event.kind, event.outcome)
     ]
 
 

@@ -13,6 +13,7 @@ from probe.core.model import (
     Direction,
     DnsOutcome,
     DnsTry,
+    Earlier,
     ExchangeOutcome,
     MtaOutcome,
     Notice,
@@ -24,6 +25,7 @@ from probe.core.model import (
     Side,
     Skip,
     Stage,
+    Stored,
     Tape,
     Tls,
     Who,
@@ -268,6 +270,14 @@ def everything() -> Report:
     )
 
 
+def remembered() -> Report:
+    earlier = Earlier(
+        "2026-11-22T10:00:00.000+00:00", 12000.0, Cause.TEMPORARY, "rcpt.greylisted", "Come back later."
+    )
+    stored = Stored(2400.0, "other@customer.example.com")
+    return replace(missing(), stored=stored, earlier=earlier)
+
+
 ALL = (
     firewall,
     filtered,
@@ -279,4 +289,5 @@ ALL = (
     greylisted,
     one_not_asked,
     everything,
+    remembered,
 )

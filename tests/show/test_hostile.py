@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from probe.core.model import Report
-from probe.show import letter, markdown, spreadsheet, text
+from probe.show import history, letter, markdown, spreadsheet, text
 from probe.show.letters import Reader
 from tests.show import samples
 from tests.support.arbitrary import HOSTILE, poisoned, struct
@@ -32,6 +32,7 @@ VIEWS: dict[str, Callable[[Report], str]] = {
     "quiet": lambda report: text.quiet(report).replace("\t", ""),
     "markdown": markdown.render,
     "csv": spreadsheet.row,
+    "history": lambda report: history.render([report]),
     "support": lambda report: letter.render(report, Reader.SUPPORT),
     "customer": lambda report: letter.render(report, Reader.CUSTOMER, redact=True),
     "postmaster": lambda report: letter.render(report, Reader.POSTMASTER),

@@ -97,3 +97,9 @@ def test_the_fence_outgrows_backticks_in_the_conversation() -> None:
     page = markdown.render(make.report(observed=make.evidence(make.host(make.session(*exchanges)))))
     assert "\n`````text\n" in page
     assert page.count("`````") == 2
+
+
+def test_what_was_before_stands_with_the_verdict() -> None:
+    verdict = markdown.render(samples.remembered()).partition("###")[0]
+    assert "\n- Before: Asked about " in verdict
+    assert "\n- Before: Changed: 3 hours ago it was temporary `(rcpt.greylisted)`.\n" in verdict

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 
 import pytest
+from msgspec.structs import replace
 
+from probe.core.model import Stored
 from probe.show import spreadsheet
 from tests.show import samples
 from tests.support import make
@@ -18,7 +20,7 @@ def fields(line: str, delimiter: str = ",") -> list[str]:
 
 def test_the_header_names_the_columns() -> None:
     assert spreadsheet.header() == (
-        "address,cause,reason,confidence,side,summary,next_step,host,ip,reply,catch_all,seconds\n"
+        "address,cause,reason,confidence,side,summary,next_step,host,ip,reply,catch_all,seconds,age\n"
     )
 
 
@@ -36,6 +38,7 @@ def test_a_row_has_the_first_step_and_the_host_that_decided() -> None:
         "550 5.1.1 <administrator@customer.example.com>: Recipient address rejected",
         "",
         "0.500",
+        "",
     ]
 
 
@@ -49,7 +52,12 @@ def test_the_host_that_decided_is_not_merely_the_first() -> None:
 
 
 def test_what_is_not_known_is_empty() -> None:
-    assert fields(spreadsheet.row(samples.dns_failure()))[6:] == ["", "", "", "", "", "5.040"]
+    assert fields(spreadsheet.row(samples.dns_failure()))[6:] == ["", "", "", "", "", "5.040", ""]
+
+
+def test_what_is_out_of_the_store_has_its_age() -> None:
+    report = replace(samples.missing(), stored=Stored(2400.4, "administrator@customer.example.com"))
+    assert fields(spreadsheet.row(report))[-1] == "2400"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -311,3 +311,11 @@ def test_the_everyday_page_needs_neither_tabulate_nor_the_network() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
     assert ran.stdout == "set()\n"
+
+
+def test_what_was_before_stands_under_the_summary() -> None:
+    lines = text.render(samples.remembered(), width=100).splitlines()
+    assert lines[2:4] == [
+        "  Before      Asked about other@customer.example.com 40 minutes ago; this is out of the store.",
+        "              Changed: 3 hours ago it was temporary (rcpt.greylisted).",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,3 +157,48 @@ def test_the_decisive_host_shares_the_verdict() -> None:
     assert decided is not None
     assert decided.name == "mx2.customer.example.com"
     assert wording.decisive(samples.dns_failure()) is None
+
+
+@pytest.mark.parametrize(
+    ("lapse", "said"),
+    [
+        (-5.0, "1 second"),
+        (0.2, "1 second"),
+        (1.9, "1 second"),
+        (2.0, "2 seconds"),
+        (119.9, "119 seconds"),
+        (120.0, "2 minutes"),
+        (2400.0, "40 minutes"),
+        (7199.0, "119 minutes"),
+        (7200.0, "2 hours"),
+        (12000.0, "3 hours"),
+        (172799.0, "47 hours"),
+        (172800.0, "2 days"),
+        (90 * 86400.0, "90 days"),
+    ],
+)
+def test_age(lapse: float, said: str) -> None:
+    assert wording.age(lapse) == said
+
+
+@given(st.floats())
+def test_any_age_has_a_short_form(lapse: float) -> None:
+    assert re.fullmatch(r"[0-9]{1,8} (second|minute|hour|day)s?", wording.age(lapse))
+
+
+def test_what_was_before() -> None:
+    asked = "administrator@customer.example.com"
+    now = samples.missing()
+    same = model.Earlier("2026-11-22T10:00:00Z", 2400.0, now.cause, now.reason, now.summary)
+    other = structs.replace(same, age=12000.0, cause=model.Cause.TEMPORARY, reason="rcpt.greylisted")
+
+    def said(**changes: object) -> list[str]:
+        return wording.before(structs.replace(now, **changes))
+
+    assert said() == []
+    assert said(earlier=same) == ["As 40 minutes ago."]
+    assert said(earlier=other) == ["Changed: 3 hours ago it was temporary (rcpt.greylisted)."]
+    assert said(stored=model.Stored(60.0, asked)) == ["Asked 60 seconds ago; this is out of the store."]
+    assert said(stored=model.Stored(86400.0, "x@customer.example.com")) == [
+        "Asked about x@customer.example.com 24 hours ago; this is out of the store."
+    ]

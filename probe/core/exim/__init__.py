@@ -9,6 +9,7 @@ One host is followed in `host`; what is said of it stands in `words`, what is ke
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -35,10 +36,11 @@ def predict(evidence: Evidence, way: Route, judged: tuple[Judged, ...], callout:
     hosts = tuple(item.host for item in asked(judged))
     if way.state is not RouteState.READY and not hosts:
         return None if way.state in _UNTOLD else _routed(evidence, way, callout)
-    walk = _walk(hosts, evidence, callout)
+    meetings = _Meetings(evidence, callout)
+    walk = _walk(hosts, meetings)
     if walk is None:
         return None
-    return _called(hosts, way, walk, evidence, callout)
+    return _called(hosts, way, walk, meetings)
 
 
 _UNTOLD = frozenset(
@@ -81,11 +83,11 @@ def _routed(evidence: Evidence, way: Route, callout: Callout) -> MtaView:
     if found is None:
         words = deferred(mailbox, "host lookup did not complete", routing=True)
         words = replace(words, log=(*_loops(evidence, way), *words.log))
-        return _view(MtaOutcome.DEFER, words, callout, seconds=_dns_seconds(evidence))
+        return _view(MtaOutcome.DEFER, words, callout, seconds=dns_seconds(evidence))
     says, explained = found
     lines = tuple(line.format(domain=evidence.address.domain) for line in explained)
     words = refused(mailbox, says, lines)
-    return _view(MtaOutcome.REJECT, words, callout, seconds=_dns_seconds(evidence))
+    return _view(MtaOutcome.REJECT, words, callout, seconds=dns_seconds(evidence))
 
 
 def _state(way: Route) -> RouteState:
@@ -104,7 +106,7 @@ def _loops(evidence: Evidence, way: Route) -> tuple[str, ...]:
     return tuple(f"CNAME loop for {name} encountered" for name in looping)
 
 
-def _dns_seconds(evidence: Evidence) -> float | None:
+def dns_seconds(evidence: Evidence) -> float | None:
     """Say how long the look-ups take; None where one was given up, because resolvers have limits of their own."""
     answers = evidence.dns
     if any(answer.outcome in _UNHEARD for answer in answers):
@@ -112,12 +114,16 @@ def _dns_seconds(evidence: Evidence) -> float | None:
     return max((a.ended for a in answers), default=0.0) - min((a.asked for a in answers), default=0.0)
 
 
+@lru_cache(maxsize=16)  # one callout serves a whole batch
+def _named(callout: Callout) -> tuple[str, str]:
+    return callout.version_text, callout.text
+
+
 def _view(outcome: MtaOutcome, words: Told, callout: Callout, *, seconds: float | None) -> MtaView:
     return MtaView(
         outcome,
         words.reply[-1] if words.reply else None,
-        callout.version_text,
-        callout.text,
+        *_named(callout),
         reply_lines=words.reply,
         log=words.log,
         seconds=seconds,
@@ -142,8 +148,25 @@ class _Walk(Struct, frozen=True):
         return self.met[-1][1]
 
 
-def _walk(hosts: tuple[HostEvidence, ...], evidence: Evidence, callout: Callout) -> _Walk | None:
+class _Meetings:
+    """The callouts to single hosts, each followed once: it is asked for by the walk, for itself, and by other walks."""
+
+    def __init__(self, evidence: Evidence, callout: Callout) -> None:
+        self.evidence = evidence
+        self.callout = callout
+        self._known: dict[tuple[int, Left], Met] = {}
+
+    def meet(self, host: HostEvidence, left: Left) -> Met:
+        key = (id(host), left)  # the evidence holds the host for as long
+        met = self._known.get(key)
+        if met is None:
+            met = self._known[key] = meet(host, self.evidence, self.callout, left)
+        return met
+
+
+def _walk(hosts: tuple[HostEvidence, ...], meetings: _Meetings) -> _Walk | None:
     """Ask one host after the other; None where one of them is not told."""
+    evidence, callout = meetings.evidence, meetings.callout
     left, learnt, spent = Left(), Learnt(), 0.0
     met: list[tuple[HostEvidence, Met]] = []
     notes: list[str] = []
@@ -153,7 +176,7 @@ def _walk(hosts: tuple[HostEvidence, ...], evidence: Evidence, callout: Callout)
                 f"After {spent:.0f} s Exim asks no further host (maxwait), so it never gets to {place(host, evidence)}."
             )
             break
-        one = meet(host, evidence, callout, left)
+        one = meetings.meet(host, left)
         if one.outcome is None:
             return None
         met.append((host, one))
@@ -166,8 +189,13 @@ def _walk(hosts: tuple[HostEvidence, ...], evidence: Evidence, callout: Callout)
     return _Walk(tuple(met), MtaOutcome.DEFER, learnt, spent, tuple(notes)) if met else None
 
 
+_NOTHING = Learnt()
+
+
 def _added(before: Learnt, now: Learnt) -> Learnt:
     """Join what two hosts taught: the later counts where it says something."""
+    if before == _NOTHING:
+        return now
     return Learnt(
         *(old if new is None else new for old, new in zip(astuple(before), astuple(now), strict=True))
     )
@@ -180,16 +208,15 @@ def _detail(host: HostEvidence, met: Met, evidence: Evidence, callout: Callout) 
     return f"{place(host, evidence)} : {met.message or 'NULL'}"
 
 
-def _called(
-    hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, evidence: Evidence, callout: Callout
-) -> MtaView:
+def _called(hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, meetings: _Meetings) -> MtaView:
+    evidence, callout = meetings.evidence, meetings.callout
     mailbox = evidence.address.mailbox
     host, last = walk.met[-1]
     detail = _detail(host, last, evidence, callout)
     outcome = walk.outcome
     # A host without an address is on Exim's list too.
     alone = len(hosts) == 1 and all(DnsOutcome.ANSWER in {each.ipv4, each.ipv6} for each in way.exchanges)
-    notes = [*walk.notes, *_notes(hosts, walk, evidence, callout, alone=alone)]
+    notes = [*walk.notes, *_notes(hosts, walk, meetings, alone=alone)]
     if outcome is MtaOutcome.ACCEPT:
         words = Told()
     elif outcome is MtaOutcome.REJECT:
@@ -201,13 +228,17 @@ def _called(
     else:
         words = deferred(mailbox, _deferred(detail, callout, alone=alone))
     extra = tuple(line for _, met in walk.met for line in met.log)
-    words = replace(words, log=(*_loops(evidence, way), *extra, *words.log))
+    words = Told(words.reply, (*_loops(evidence, way), *extra, *words.log))
     learnt = walk.learnt if walk.outcome is not MtaOutcome.DEFER else replace(walk.learnt, address=None)
     kept = exim_cache.records(evidence.address, learnt, callout)
-    view = _view(outcome, words, callout, seconds=_add(_dns_seconds(evidence), walk.seconds))
-    return replace(
-        view,
-        asked=tuple(_alone(host, evidence, callout) for host, _ in walk.met),
+    return MtaView(
+        outcome,
+        words.reply[-1] if words.reply else None,
+        *_named(callout),
+        reply_lines=words.reply,
+        log=words.log,
+        seconds=_add(dns_seconds(evidence), walk.seconds),
+        asked=tuple([_alone(host, meetings) for host, _ in walk.met]),
         cache=kept,
         clear=exim_cache.clear(kept, callout),
         notes=tuple(dict.fromkeys(notes)),
@@ -225,23 +256,22 @@ def _add(dns: float | None, spent: float) -> float | None:
     return None if dns is None else round(dns + spent, 3)
 
 
-def _alone(host: HostEvidence, evidence: Evidence, callout: Callout) -> AskedHost:
+def _alone(host: HostEvidence, meetings: _Meetings) -> AskedHost:
     """Say what this host would lead to if it were the only one, and why, in Exim's words."""
-    met = meet(host, evidence, callout, Left())
+    met = meetings.meet(host, Left())
     outcome = met.outcome or MtaOutcome.DEFER
     if outcome is MtaOutcome.ACCEPT:
         why = printing(met.response)
     else:
-        why = met.message or ("NULL" if callout.shares_transport else INCOMPLETE)
+        why = met.message or ("NULL" if meetings.callout.shares_transport else INCOMPLETE)
     return AskedHost(host.name, host.ip, outcome, why)
 
 
 # --- what the reader should know beside ------------------------------------------------------------
 
 
-def _notes(
-    hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, callout: Callout, *, alone: bool
-) -> list[str]:
+def _notes(hosts: tuple[HostEvidence, ...], walk: _Walk, meetings: _Meetings, *, alone: bool) -> list[str]:
+    evidence, callout = meetings.evidence, meetings.callout
     notes = []
     if evidence.options.mail_from:
         notes.append(
@@ -256,7 +286,7 @@ def _notes(
         notes.append("The domain has several mail hosts, so Exim's log gives no reason for the deferral.")
     elif walk.outcome is MtaOutcome.DEFER and walk.last.message is None and callout.shares_transport:
         notes.append("Exim loses why MAIL or RCPT had no good answer; its log says NULL.")
-    notes += _other_orders(hosts, walk, evidence, callout)
+    notes += _other_orders(hosts, walk, meetings)
     return notes
 
 
@@ -264,9 +294,7 @@ _ORDERS = 8
 """Other orders of equal hosts that are looked at; more would say the same."""
 
 
-def _other_orders(
-    hosts: tuple[HostEvidence, ...], walk: _Walk, evidence: Evidence, callout: Callout
-) -> list[str]:
+def _other_orders(hosts: tuple[HostEvidence, ...], walk: _Walk, meetings: _Meetings) -> list[str]:
     """Say where another order of hosts of equal preference, which Exim draws each time, would end otherwise."""
     notes = []
     for number, host in enumerate(hosts[:_ORDERS]):
@@ -274,11 +302,11 @@ def _other_orders(
         if first == number or first >= len(walk.met):
             continue
         order = (*hosts[:first], host, *hosts[first:number], *hosts[number + 1 :])
-        other = _walk(order, evidence, callout)
+        other = _walk(order, meetings)
         if other is not None and other.outcome is not walk.outcome:
             notes.append(
                 "Exim draws the order of hosts of equal preference anew each time; where it asks"
-                f" {place(host, evidence)} first, the outcome is {other.outcome}."
+                f" {place(host, meetings.evidence)} first, the outcome is {other.outcome}."
             )
     return notes
 

@@ -53,11 +53,13 @@ class Heard(Struct, frozen=True):
 
 
 UNTOLD = Heard(Fate.UNTOLD)
+_UNTOLD = frozenset({ExchangeOutcome.CUT_SHORT, ExchangeOutcome.TLS_FAILED})
+_FATES = {"2": Fate.POSITIVE, "5": Fate.REFUSED}
 
 
 def hear(exchange: Exchange | None, session: Session, patience: float, room: int = BUFFER) -> Heard:
     """Read one exchange as Exim would that waits `patience` seconds for the whole reply and has `room` for it."""
-    if exchange is None or exchange.outcome in {ExchangeOutcome.CUT_SHORT, ExchangeOutcome.TLS_FAILED}:
+    if exchange is None or exchange.outcome in _UNTOLD:
         return UNTOLD
     reply = exchange.reply
     lapse = max(0.0, (reply.ended if reply is not None else exchange.ended) - exchange.sent)
@@ -83,7 +85,7 @@ def hear(exchange: Exchange | None, session: Session, patience: float, room: int
 
 
 def _fate_of(text: str) -> Fate:
-    return {"2": Fate.POSITIVE, "5": Fate.REFUSED}.get(text[:1], Fate.OTHER)
+    return _FATES.get(text[:1], Fate.OTHER)
 
 
 def _rows(exchange: Exchange, session: Session) -> tuple[str, ...]:
@@ -207,9 +209,11 @@ _ESCAPES = {"\n": r"\n", "\r": r"\r", "\b": r"\b", "\v": r"\v", "\f": r"\f"}
 
 def printing(text: str) -> str:
     """Write a reply as Exim's log does (string_printing): one line, and bytes it cannot show in octal."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if " " <= c <= "~" or c == "\t" else _ESCAPES.get(c) or f"\\{ord(c):03o}" for c in text)
 
 
 def offers(text: str, keyword: str) -> bool:
     """Whether a reply to EHLO offers an extension: a line of its own, code 250, letter for letter."""
-    return re.search(rf"\n250[\s-]{keyword}(?:\s|$)", text) is not None
+    return keyword in text and re.search(rf"\n250[\s-]{keyword}(?:\s|$)", text) is not None

@@ -45,8 +45,9 @@ _BY_ICMP = frozenset(
 _LOCAL = frozenset({ConnectOutcome.NO_ROUTE, ConnectOutcome.LOCAL})
 _POLL = 1.0
 """Seconds that Exim lets a Fast Open connection come about before its limit for the greeting begins."""
-_QUIT_WAIT = 1.0
+QUIT_WAIT = 1.0
 """Seconds that Exim waits for the reply to QUIT, before the relay is told anything."""
+_REPLY_TO = {stage: f"the reply to {stage.value.upper()}" for stage in Stage} | {Stage.BANNER: "the greeting"}
 _BROKEN = ("recv", "send")
 """What fails in TLS on a connection that was reset: the read, and then the QUIT."""
 _NEED_TLS = re.compile(r"530|.*\bSTARTTLS\b", re.IGNORECASE)
@@ -152,9 +153,9 @@ class Talk(ABC):
             return
         last = self.session.exchanges[-1]
         if last.stage is Stage.QUIT:
-            self._seconds += min(_QUIT_WAIT, max(0.0, last.ended - last.sent))
+            self._seconds += min(QUIT_WAIT, max(0.0, last.ended - last.sent))
         elif last.outcome is ExchangeOutcome.TIMEOUT:
-            self._seconds += _QUIT_WAIT
+            self._seconds += QUIT_WAIT
 
     # --- replies -----------------------------------------------------------------------------------
 
@@ -166,16 +167,18 @@ class Talk(ABC):
         item = self._replies.next(stage)
         heard = hear(item, self.session, limit, room)
         self._seconds += heard.seconds
-        name = "the greeting" if stage is Stage.BANNER else f"the reply to {stage.value.upper()}"
         if heard.late:
+            name = _REPLY_TO[stage]
             self.notes.append(f"{self.where}: {name} came, but only after the {limit:.0f} s that Exim waits.")
         reply = item.reply if item is not None else None
         if reply is not None and reply.started < reply.ended and limit - 1.0 < heard.seconds < limit:
+            name = _REPLY_TO[stage]
             self.notes.append(
                 f"{self.where}: {name} came in pieces, the last of them in the last second of the {limit:.0f} s that"
                 " Exim waits; it counts whole seconds then, so another try may end as a time-out."
             )
         if heard.early:
+            name = _REPLY_TO[stage]
             self.notes.append(
                 f"{self.where}: this Exim waits {limit:.0f} s for {name}, longer than we did; what comes in between"
                 " would change the outcome."

@@ -204,6 +204,8 @@ def _tries(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> tuple[
     We connect to an address once, so what we heard there stands for every try under another name.
     """
     hosts = asked(judged)
+    if len(way.exchanges) == 1 and all(item.host.name == way.exchanges[0].name for item in hosts):
+        return hosts  # there is no other name
     heard = {item.host.ip: item for item in hosts}
     again = []
     for exchange in way.exchanges:
@@ -347,7 +349,9 @@ def _subject(address: Address) -> str:
 
 def _internal(address: Address) -> str:
     """Give the address without quotes, as Postfix keeps it, in octets."""
-    local, _, domain = address.mailbox.encode().decode("latin-1").rpartition("@")
+    mailbox = address.mailbox
+    octets = mailbox if mailbox.isascii() else mailbox.encode().decode("latin-1")
+    local, _, domain = octets.rpartition("@")
     if local.startswith('"'):
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
     return f"{local}@{domain}"
@@ -381,6 +385,8 @@ def _remembered(address: Address, found: Probe) -> tuple[CacheRecord, ...]:
 
 def _text(octets: str) -> str:
     """Read octets as UTF-8 where they are that."""
+    if octets.isascii():
+        return octets
     with suppress(UnicodeError):
         return octets.encode("latin-1").decode()
     return octets

@@ -168,6 +168,8 @@ _DOING = {
     Stage.MAIL: "sending MAIL FROM",
     Stage.RCPT: "sending RCPT TO",
 }
+_UNASKED = frozenset({Stage.BANNER, Stage.EXTRA})
+_ASIDE = frozenset({Stage.STARTTLS, Stage.TLS, Stage.RSET})
 _COMMAND = {Stage.MAIL: "MAIL FROM", Stage.RCPT: "RCPT TO"}
 _BROKEN = frozenset({ExchangeOutcome.CLOSED, ExchangeOutcome.RESET})
 
@@ -192,7 +194,7 @@ class _Ear:
         lines: list[str] = []
         asked = 0  # commands that we have sent
         for exchange in _as_asked(self._session):
-            if exchange.stage not in {Stage.BANNER, Stage.EXTRA}:
+            if exchange.stage not in _UNASKED:
                 asked += 1
             if asked > self._commands:
                 # We went on where Postfix still waits for the end of a reply.
@@ -241,12 +243,12 @@ class _Ear:
 
     def _decide(self, lines: list[str], exchange: Exchange) -> Talk | None:
         """Take a whole reply: the end of the probe of this host, or None and the next stage."""
-        last, text = lines[-1], _text(lines)
+        last = lines[-1]
         code = int(last[:3])
         stage, dsn = self._stage, _status(last)
         if code // 100 == 2:
             if stage is Stage.RCPT:
-                return self._talk(Result.TAKEN, dsn, text, exchange.ended)
+                return self._talk(Result.TAKEN, dsn, _text(lines), exchange.ended)
             return self._go_on(stage, exchange)
         if stage is Stage.EHLO and code != 421:
             self._stage = Stage.HELO
@@ -254,6 +256,7 @@ class _Ear:
             return None
         if stage is Stage.BANNER and code // 100 == 5:
             dsn = f"4{dsn[1:]}"  # smtp_skip_5xx_greeting
+        text = _text(lines)
         if stage in _COMMAND:
             why = f"host {self._where} said: {text} (in reply to {_COMMAND[stage]} command)"
         else:
@@ -282,7 +285,7 @@ class _Ear:
             result=result,
             dsn=dsn,
             why=why,
-            seconds=until - self._session.connect.started,
+            seconds=until - self._session.connect.started - served_others(self._session),
             greeted=self._stage in _COMMAND,
             silent=silent,
             real=self._real,
@@ -290,6 +293,17 @@ class _Ear:
             masked=self._masked,
             hung_up=self._pipelining and self._stage is Stage.MAIL and self._left_behind(),
         )
+
+
+def served_others(session: Session) -> float:
+    """Give the seconds in which the connection served other addresses: Postfix's own would not have."""
+    if not session.before:
+        return 0.0
+    spent, ready = 0.0, session.connect.ended
+    for exchange in session.exchanges:
+        spent += max(0.0, exchange.sent - ready)
+        ready = exchange.ended
+    return spent
 
 
 def _as_asked(session: Session) -> Iterator[Exchange]:
@@ -307,7 +321,7 @@ def _as_asked(session: Session) -> Iterator[Exchange]:
             if not aside:
                 kept.append(exchange)
             continue
-        aside = stage in {Stage.STARTTLS, Stage.TLS, Stage.RSET}
+        aside = stage in _ASIDE
         if stage is Stage.STARTTLS and secure:
             kept = kept[: _first(kept, Stage.EHLO)]
         elif stage is Stage.MAIL_REAL:
@@ -339,7 +353,9 @@ def _whole_lines(exchange: Exchange) -> tuple[str, ...]:
         return ()
     # Of a reply that broke off, the last line had no end. A line is a C string, which ends with a NUL.
     lines = reply.lines[:-1] if Oddity.UNTERMINATED in reply.oddities else reply.lines
-    return tuple(line.partition("\0")[0].rstrip("\r") for line in lines)
+    return tuple(
+        [line.partition("\0")[0].rstrip("\r") if "\0" in line or "\r" in line else line for line in lines]
+    )
 
 
 # --- one reply -------------------------------------------------------------------------------------
@@ -373,4 +389,6 @@ def _text(lines: list[str]) -> str:
 
 def printable(text: str, replacement: str) -> str:
     """Replace what cannot be printed; UTF-8 is spared, as far as it looks like that (printable.c)."""
+    if text.isascii() and text.isprintable():
+        return text
     return _UNPRINTABLE.sub(lambda found: found[1] or replacement, text)

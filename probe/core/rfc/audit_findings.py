@@ -14,7 +14,7 @@ from probe.core.reply import enhanced_code, text_of
 from probe.core.rfc.talk import closed, last, positive, refused, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from probe.core.rfc.talk import Finding, Talk
 
@@ -36,11 +36,10 @@ def hang_ups(talk: Talk) -> Iterator[Finding]:
             yield _HUNG_UP[exchange.stage], closed(exchange)
 
 
-def of(talk: Talk, exchange: Exchange, reply: Reply) -> Iterator[Finding]:
+def of(talk: Talk, exchange: Exchange, reply: Reply) -> Iterable[Finding]:
     """List what one answer of an audit shows broken."""
     finder = _FINDERS.get(exchange.stage)
-    if finder is not None:
-        yield from finder(talk, exchange, reply)
+    return () if finder is None else finder(talk, exchange, reply)
 
 
 def _first(talk: Talk, stage: Stage) -> tuple[Exchange, Reply] | None:

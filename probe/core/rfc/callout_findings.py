@@ -25,7 +25,8 @@ _FIRM = frozenset({Basis.WORDS, Basis.KEY})
 
 def of(talk: Talk, exchange: Exchange, reply: Reply) -> Iterator[Finding]:
     """List what one answer of a conversation in step shows broken."""
-    for finder in _FINDERS.get(exchange.stage, ()):
+    refusal = reply.code is not None and reply.code >= 400
+    for finder in (_FINDERS if refusal else _OF_ANY_REPLY).get(exchange.stage, ()):
         yield from finder(talk, exchange, reply)
 
 
@@ -276,4 +277,10 @@ _FINDERS: dict[Stage, tuple[Callable[[Talk, Exchange, Reply], Iterator[Finding]]
     Stage.RCPT_LONG: (_policy_code, _unknown_user, _too_many),
     Stage.RSET: (_rset,),
     Stage.QUIT: (_quit,),
+}
+_OF_REFUSALS = frozenset({_helo_match, _starttls, _command_unknown, _policy_code, _unknown_user, _too_many})
+"""Those that look at nothing else, so that the many replies that accept need not be shown to them."""
+_OF_ANY_REPLY = {
+    stage: tuple(finder for finder in finders if finder not in _OF_REFUSALS)
+    for stage, finders in _FINDERS.items()
 }

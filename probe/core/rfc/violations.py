@@ -110,13 +110,17 @@ _CROSSED_OUT = re.compile(r"(?:^|\W)X{4,}[A-Z]?\b")
 
 def _inspected(host: HostEvidence) -> bool:
     """Whether a firewall rewrites what is said: then what else it did to the conversation cannot be told."""
-    return any(
-        (Oddity.MASKED in exchange.reply.oddities and exchange.stage is Stage.BANNER)
-        or any("XXXX" in line and _CROSSED_OUT.search(line) for line in exchange.reply.lines)
-        for session in host.sessions
-        for exchange in session.exchanges
-        if exchange.reply is not None
-    )
+    for session in host.sessions:
+        for exchange in session.exchanges:
+            reply = exchange.reply
+            if reply is None:
+                continue
+            if reply.oddities and Oddity.MASKED in reply.oddities and exchange.stage is Stage.BANNER:
+                return True
+            for line in reply.lines:
+                if "XXXX" in line and _CROSSED_OUT.search(line):
+                    return True
+    return False
 
 
 def _decided(item: Judged) -> Iterator[Finding]:

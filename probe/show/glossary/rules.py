@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from probe.core.fold import fold, judge_host
 from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
 from probe.core.log.verdict import judge_event
+from probe.core.model import Skip
 from probe.core.reasons import CAUSES, REASONS
 from probe.core.route import Route, RouteState
 from probe.core.rules import HOST_RULES
@@ -110,6 +111,7 @@ def _by_domain() -> dict[str, _Shown]:
             _partly_asked(),
             "Every mail host that was asked takes no mail for the domain, and not every one could be asked",
         ),
+        (_held_back(), "A batch has left every mail host of the domain alone, out of politeness"),
     ]
     shown = [
         _Shown(verdict.rule, verdict.reason, verdict.confidence, verdict.says, (("No host decides", when),))
@@ -133,6 +135,12 @@ def _partly_asked() -> Verdict:
     evidence = replace(case.EVIDENCE, options=replace(case.OPTIONS, families=(4,)))
     denied = next(rule for rule in HOST_RULES if rule.reason == "rcpt.domain-not-served")
     return fold((judge_host(0, case.host(denied), evidence),), Route(RouteState.READY), evidence)
+
+
+def _held_back() -> Verdict:
+    """Conclude from one host that politeness kept us from asking."""
+    left_alone = replace(case.host(HOST_RULES[0]), skipped=Skip.HELD_BACK, sessions=())
+    return fold((judge_host(0, left_alone, case.EVIDENCE),), Route(RouteState.READY), case.EVIDENCE)
 
 
 def _entry(shown: _Shown) -> Entry:

@@ -1,0 +1,109 @@
+"""The connection in clear: a connected socket on the event loop, and nothing between it and its owner.
+
+asyncio's own transports cost more than the whole conversation: each takes a quarter of a megabyte to read twenty
+bytes, and half a dozen objects and turns of the loop to begin and to end. A callout sends lines that always fit the
+socket's buffer and reads answers that fit one segment, so `add_reader` and `send` are all it needs; both work alike
+under uvloop. What must be encrypted goes on with aiosmtplib (`wire`), to which the socket is released.
+
+An error that `send` meets is kept until everything that came before it has been read: a peer's last words are often
+why it hung up. The socket is closed at once, because what was sent is the kernel's already.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable
+
+CHUNK = 16384
+"""Octets that are read at once. A reply has some hundred; larger buffers cost the kernel's time to map them."""
+
+
+class Line:
+    """One socket, telling its owner what came (`received`) and, once, that it ended (`lost`).
+
+    `lost` gets None for a FIN, and the error for anything else. The socket is the owner's again after `release`, and
+    closed after `close`; from either on nothing more is told.
+    """
+
+    __slots__ = ("_error", "_fd", "_loop", "_lost", "_received", "_sock", "_unsent")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        received: Callable[[bytes], None],
+        lost: Callable[[OSError | None], None],
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._received = received
+        self._lost = lost
+        self._unsent = b""
+        self._error: OSError | None = None  # of a `send`
+        loop.add_reader(self._fd, self._readable)
+
+    def send(self, data: bytes) -> None:
+        """Write now, and what the kernel does not take as soon as it does."""
+        if self._fd < 0 or self._error is not None:
+            return
+        if not self._unsent:
+            data = data[self._sent(data) :]
+            if data and self._error is None:
+                self._loop.add_writer(self._fd, self._writable)
+        self._unsent += data
+
+    def release(self) -> bytes:
+        """Let go of the socket, and return what could not be sent yet; what has come is still to be read from it."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            if self._unsent:
+                self._loop.remove_writer(self._fd)
+            self._fd = -1
+        return self._unsent
+
+    def close(self) -> None:
+        """Close; what the kernel had no room for gets one last chance."""
+        if self._fd >= 0:
+            rest = self.release()
+            if rest:
+                self._sent(rest)
+            self._sock.close()
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if data:
+            self._received(data)
+        else:
+            self._end(self._error)
+
+    def _writable(self) -> None:
+        self._unsent = self._unsent[self._sent(self._unsent) :]
+        if not self._unsent or self._error is not None:
+            self._unsent = b""
+            self._loop.remove_writer(self._fd)
+
+    def _sent(self, data: bytes) -> int:
+        """Send what the kernel takes and return how much that was."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:  # the peer has gone; reading tells, after its last words
+            self._error = error
+            return len(data)
+
+    def _end(self, error: OSError | None) -> None:
+        self.release()
+        self._lost(error)
+        self._sock.close()

@@ -1,0 +1,283 @@
+"""What is judged once for many is what the plain judgement says of each."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from probe.core import address, alike
+from probe.core.address import AddressError, parse
+from probe.core.alike import Judge
+from probe.core.callout import Callout, parse_options
+from probe.core.classify import judge
+from probe.core.model import (
+    Answer,
+    Evidence,
+    Exchange,
+    ExchangeOutcome,
+    HostEvidence,
+    Oddity,
+    Protocol,
+    Session,
+    Stage,
+)
+from tests.support import make, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALLOUTS = tuple(
+    parse_options(options, version)
+    for options, version in (
+        ("", (4, 96)),
+        ("60s,cpanel", (4, 96)),
+        ("5s,connect=2s,maxwait=7s", (4, 90)),
+        ("defer_ok,no_cache", (4, 84)),
+        ("", (4, 72)),
+        ("", (4, 98)),
+        ("random,postmaster", (4, 96)),
+        ("2s", (4, 96)),
+        ("1s", (4, 96)),
+    )
+)
+BYE = make.exchange(Stage.QUIT, "QUIT", "221 2.0.0 Bye", sent=0.5, ended=0.6)
+RESET = make.exchange(Stage.RSET, "RSET", "250 Ok", sent=0.5, ended=0.6)
+OPEN = partial(make.evidence, chosen=make.options(allow_private=True))
+"""The addresses of documentation are no public ones, so that nobody would be predicted to ask them."""
+
+
+def seen(*rcpt: str, last: Exchange = BYE, **changes: object) -> Evidence:
+    """Make a callout that ended with these words to RCPT."""
+    return OPEN(make.host(replace(make.session(*make.conversation(*rcpt), last), **changes)))
+
+
+WAITS = {
+    "accepted": seen("250 2.1.5 Ok"),
+    "accepted, and the connection used again": seen("250 2.1.5 Ok", last=RESET),
+    "unknown": seen("550 5.1.1 User unknown"),
+    "unknown, by name": seen(f"550 5.1.1 <{make.SENDER}>: Recipient address rejected: User unknown"),
+    "long": seen(
+        "550-5.1.1 " + "The email account that you tried to reach does not exist. " * 8, "550 5.1.1 no"
+    ),
+    "deferred": seen("450 4.2.0 Greylisted for 5 minutes"),
+    "full": seen("552 5.2.2 Mailbox full"),
+    "policy": seen("554 5.7.1 Client host blocked"),
+    "other": seen("250 Ok", last=make.exchange(Stage.EXTRA, None, "550 no", sent=0.5, ended=0.5)),
+    "time-out": seen("250 Ok", last=make.exchange(Stage.QUIT, "QUIT", outcome=ExchangeOutcome.TIMEOUT)),
+    "odd": OPEN(
+        make.host(
+            make.session(
+                *make.conversation(), make.exchange(Stage.QUIT, "QUIT", "221 x", oddities=(Oddity.BARE_LF,))
+            )
+        )
+    ),
+    "slow": OPEN(
+        make.host(
+            make.session(
+                *make.conversation()[:3],
+                make.exchange(Stage.RCPT, f"RCPT TO:<{make.SENDER}>", "250 Ok", sent=0.36, ended=2.46),
+                make.exchange(Stage.QUIT, "QUIT", "221 Bye", sent=2.46, ended=2.5),
+            )
+        )
+    ),
+    "no host": OPEN(),
+    "a search": OPEN(
+        make.host(
+            make.session(*make.conversation("550 5.1.1 User unknown"), BYE),
+            probes=(
+                make.path_probe(
+                    None, Answer.PORT_UNREACHABLE, protocol=Protocol.UDP, port=33434, sender=make.MX_IP
+                ),
+            ),
+        )
+    ),
+}
+"""Evidence by hand, in which each wait is a tenth of a second, but for one."""
+EVIDENCE = WAITS | {name: record.judged(name).evidence for name in record.WORLDS}
+SIMPLE = st.from_regex(r"[A-Za-z0-9_+=-]{1,12}(\.[A-Za-z0-9_+=-]{1,12}){0,2}", fullmatch=True)
+LOCALS = st.one_of(
+    SIMPLE,
+    st.sampled_from(("o'hara", "50%off", '"two words"', "{ip}", "a" * 64, "verify-match", alike.MODEL)),
+)
+STRETCHES = st.sampled_from((0.0, 0.01, 1.0, 7.0, 60.0, 400.0))
+
+
+def another(evidence: Evidence, local: str, stretch: float, shift: float, before: int) -> Evidence:
+    """Give the evidence of another mailbox of the domain, with other times."""
+    old = evidence.address
+    mailbox = f"{local}@{old.domain}"
+
+    def of(exchange: Exchange) -> Exchange:
+        reply = exchange.reply and replace(
+            exchange.reply,
+            started=shift + exchange.reply.started * stretch,
+            ended=shift + exchange.reply.ended * stretch,
+        )
+        command = exchange.command and exchange.command.replace(f"<{old.mailbox}>", f"<{mailbox}>")
+        sent, ended = shift + exchange.sent * stretch, shift + exchange.ended * stretch
+        return replace(exchange, command=command, sent=sent, ended=ended, reply=reply)
+
+    def over(session: Session) -> Session:
+        return replace(
+            session, exchanges=tuple(of(exchange) for exchange in session.exchanges), before=before
+        )
+
+    def at(host: HostEvidence) -> HostEvidence:
+        return replace(host, sessions=tuple(over(session) for session in host.sessions))
+
+    return replace(
+        evidence,
+        address=replace(old, given=f"<{mailbox}>", mailbox=mailbox, local=local),
+        dns=tuple(replace(each, asked=each.asked - shift, ended=each.ended - shift) for each in evidence.dns),
+        hosts=tuple(at(host) for host in evidence.hosts),
+        ended=evidence.ended + stretch,
+    )
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+@given(
+    callout=st.sampled_from(CALLOUTS),
+    mailboxes=st.lists(
+        st.tuples(LOCALS, STRETCHES, st.sampled_from((0.0, 3.25)), st.integers(0, 1)), min_size=4, max_size=6
+    ),
+)
+@settings(max_examples=20)
+def test_many_are_judged_as_each_alone(
+    name: str, callout: Callout, mailboxes: list[tuple[str, float, float, int]]
+) -> None:
+    shared = Judge(callout)
+    for local, stretch, shift, before in mailboxes:
+        evidence = another(EVIDENCE[name], local, stretch, shift, before)
+        assert msgspec.json.encode(shared.judge(evidence)) == msgspec.json.encode(judge(evidence, callout))
+
+
+@pytest.mark.parametrize("callout", CALLOUTS, ids=lambda callout: f"{callout.version_text} {callout.text}")
+@pytest.mark.parametrize("name", WAITS)
+def test_every_length_of_the_waits(name: str, callout: Callout) -> None:
+    shared = Judge(callout)
+    for number, stretch in enumerate(
+        (1.0, 1.0, 0.01, 2.0, 6.0, 6.3, 7.0, 9.5, 14.0, 40.0, 290.0, 310.0, 700.0)
+    ):
+        for before in range(2):
+            evidence = another(WAITS[name], f"user{number}", stretch, 0.0, before)
+            assert shared.judge(evidence) == judge(evidence, callout)
+
+
+def judged_plainly(
+    monkeypatch: pytest.MonkeyPatch, evidence: Evidence, change: Callable[[int], Evidence]
+) -> int:
+    """Count how many of ten that differ so from some evidence are judged plainly."""
+    asked: list[Evidence] = []
+
+    def counted(each: Evidence, callout: Callout) -> object:
+        asked.append(each)
+        return judge(each, callout)
+
+    monkeypatch.setattr(alike, "judge", counted)
+    shared = Judge()
+    shared.judge(evidence)
+    shared.judge(evidence)
+    asked.clear()
+    for number in range(10):
+        shared.judge(change(number))
+    return len(asked)
+
+
+@pytest.mark.parametrize(
+    "name", ["accepted", "accepted, and the connection used again", "unknown", "policy", "a search"]
+)
+def test_another_mailbox_and_other_times_cost_no_judgement(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    evidence = WAITS[name]
+    assert (
+        judged_plainly(monkeypatch, evidence, lambda n: another(evidence, f"user{n}", 1.0 + n / 10, 0.0, 0))
+        == 0
+    )
+
+
+def test_what_may_matter_is_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = WAITS["accepted"]
+
+    def slow(number: int) -> Evidence:
+        return another(evidence, "user", 7.0 + number, 0.0, 0)
+
+    def quoted(number: int) -> Evidence:
+        return another(evidence, f'"a {number}"', 1.0, 0.0, 0)
+
+    assert judged_plainly(monkeypatch, evidence, slow) == 10
+    assert judged_plainly(monkeypatch, evidence, quoted) == 10
+    assert judged_plainly(monkeypatch, evidence, lambda n: replace(evidence, seed=n)) >= 9
+
+
+def test_the_memory_is_bounded() -> None:
+    shared = Judge()
+    for seed in range(3 * alike.SHAPES):
+        shared.judge(replace(WAITS["accepted"], seed=seed))
+    assert len(shared._shapes) == alike.SHAPES
+
+
+def test_the_time_for_other_addresses_is_none_of_postfix() -> None:
+    alone = WAITS["accepted"]
+    late = another(alone, "user", 1.0, 90.0, 1)
+    report = judge(late)
+    assert report.mta is not None
+    assert report.mta.postfix is not None
+    assert report.mta.postfix.seconds == 3.0
+
+
+# --- the short way of an address -------------------------------------------------------------------
+
+NEARLY_PLAIN = st.from_regex(
+    r"<?[A-Za-z0-9_+=.'-]{0,70}@?([A-Za-z0-9_-]{0,64}\.){0,5}([A-Za-z]{1,5}|xn--[a-z0-9]{1,6}|[0-9]{1,3})[.>, ]?",
+    fullmatch=True,
+)
+
+
+def outcome(read: Callable[[str], object], text: str) -> object:
+    try:
+        return read(text)
+    except AddressError as error:
+        return str(error)
+
+
+@given(st.one_of(NEARLY_PLAIN, st.emails(), st.text(max_size=40).map(lambda local: f"{local}@example.com")))
+def test_the_short_way_leads_where_the_long_one_does(text: str) -> None:
+    assert outcome(parse, text) == outcome(address._read, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user@example.com",
+        "First.Last@Mail.EXAMPLE.com",
+        "no-reply@example.com",
+        "list+tag@example.com",
+        "SRS0+x@a.example",
+        "a" * 64 + "@example.com",
+        "a" * 65 + "@example.com",
+        "u@" + "a" * 63 + ".example",
+        "u@" + "a" * 64 + ".example",
+        "u@" + "a." * 130 + "example",
+        "u@192.0.2.1",
+        "u@1.example",
+        "u@a--b.example",
+        "u@-a.example",
+        "u@example",
+        "u@example.com.",
+        "u@xn--bcher-kva.example",
+        "u@XN--bcher-kva.example",
+        ".u@example.com",
+        "u..u@example.com",
+        "u@example.c-",
+        "mailto:u@example.com",
+    ],
+)
+def test_either_way_gives_the_same_at_the_edges(text: str) -> None:
+    assert outcome(parse, text) == outcome(address._read, text)
