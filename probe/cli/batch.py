@@ -43,10 +43,17 @@ if TYPE_CHECKING:
 
 LOOP = "PROBE_SENDER_LOOP"
 """Environment variable that forces a loop: `asyncio` or `uvloop`; else uvloop is taken where it is installed."""
-DESCRIPTORS = 4
-"""Descriptors of one probe at its worst: the connection, and the searches of the path to a silent host."""
+OF_A_SEARCH = 50
+"""Descriptors of one search of the path to a silent host at its worst: a socket for each packet."""
+SEARCHES = 200
+"""Such searches at once, if the descriptors allow them; a probe beside them is one connection."""
+LEAST_SEARCHES = 1
+"""Such searches that are possible at once, however few descriptors there are."""
 SPARE = 64
 """Descriptors of everything else: streams, store, spool, modules, name servers."""
+COLLECT = 50_000, 20, 20
+"""When to look for garbage in cycles. A batch has some hundred records of each address at hand and leaves none of
+them in a cycle, so Python's own 700 would look again and again at what is still in use."""
 WORST = 20
 """Domains that a summary names."""
 
@@ -58,11 +65,12 @@ def batch(argv: list[str]) -> int:
     settings = settings_of(args)
     callout = callout_of(args)
     loop_factory = _loop_factory()
-    args.concurrency = _affordable(args.concurrency)
+    args.concurrency, args.searches = _affordable(args.concurrency)
     with ExitStack() as stack:
         try:
             run = _Run(args, settings, callout, stack)
             gc.freeze()  # the modules are here to stay (see `probe.cli.console`)
+            gc.set_threshold(*COLLECT)
             gc.enable()
             with asyncio.Runner(loop_factory=loop_factory) as runner:
                 runner.get_loop()
@@ -161,6 +169,7 @@ class _Run:
             memory=memory,
             per_connection=args.per_connection,
             concurrency=args.concurrency,
+            searches=args.searches,
             seed=int.from_bytes(os.urandom(4)),
             zero=zero,
         )
@@ -219,7 +228,9 @@ class _Run:
 
         args = self._args
         await self._feed.run(lambda: None, self._say)
-        plan = await forecast(batch, limits, per_connection=args.per_connection, concurrency=args.concurrency)
+        plan = await forecast(
+            batch.domains, limits, per_connection=args.per_connection, concurrency=args.concurrency
+        )
         if args.format == "jsonl":
             from probe.codec import pretty
 
@@ -319,24 +330,29 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _affordable(concurrency: int) -> int:
-    """Give how many probes the descriptors of this process allow, after asking for all that it may have."""
+def _affordable(concurrency: int) -> tuple[int, int]:
+    """Give how many probes the descriptors of this process allow, and how many searches beside them.
+
+    The soft limit is raised as far as that takes, or as the hard one lets it.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted_ones = concurrency * DESCRIPTORS + SPARE
+    unlimited = resource.RLIM_INFINITY
+    wanted_ones = SPARE + concurrency + SEARCHES * OF_A_SEARCH
     limit = soft
-    if soft != resource.RLIM_INFINITY and soft < wanted_ones:
-        limit = wanted_ones if hard == resource.RLIM_INFINITY else min(hard, wanted_ones)
+    if soft != unlimited and soft < wanted_ones:
+        limit = wanted_ones if hard == unlimited else min(hard, wanted_ones)
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError):
             limit = soft
-    if limit == resource.RLIM_INFINITY or limit >= wanted_ones:
-        return concurrency
-    fewer = max(1, (limit - SPARE) // DESCRIPTORS)
-    complain(
-        f"this process may open {limit} files, enough for {fewer} probes at once"
-        f" and not {concurrency}; ulimit -n raises it"
-    )
-    return fewer
+    if limit == unlimited or limit >= wanted_ones:
+        return concurrency, SEARCHES
+    affordable = min(concurrency, max(1, limit - SPARE - LEAST_SEARCHES * OF_A_SEARCH))
+    if affordable < concurrency:
+        complain(
+            f"this process may open {limit} files, enough for {affordable} probes at once"
+            f" and not {concurrency}; ulimit -n raises it"
+        )
+    return affordable, max(1, min(SEARCHES, (limit - SPARE - affordable) // OF_A_SEARCH))

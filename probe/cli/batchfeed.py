@@ -26,8 +26,8 @@ PIECE = 64 * 1024
 """Octets that are read at once."""
 AHEAD = 2
 """Pieces that wait to be looked at."""
-SLICE = 100
-"""Rows between two looks at the network: some milliseconds of work."""
+SLICE = 400
+"""Rows between two looks at the network: some milliseconds of work. Those of one domain cost less together."""
 TOLD = 20
 """Invalid lines that are told one by one; the rest is counted."""
 _GZIP = b"\x1f\x8b"

@@ -12,12 +12,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from probe.cli import UsageError, report_bug
 from probe.cli.writer import LineWriter
 from probe.codec import encode
-from probe.core.alike import Judge
+from probe.core.alike import Judge, Line
 from probe.core.tally import Failing, is_failing
 from probe.show.tally import csv_header, csv_row
 
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
 
 EVERY = 0.2
 """Seconds that a finished line waits at most before it is handed to the writer."""
-CHUNK = 64 * 1024
-"""Octets that are handed over at once, however soon."""
+CHUNK = 256 * 1024
+"""Octets that are handed over at once, however soon: each time the threads take turns with the interpreter."""
 BACKLOG = 4 * 1024 * 1024
 """Octets that wait in memory for a slow disk or reader; more wait in the spool."""
 
@@ -63,7 +61,7 @@ class Results:
         self.lost = 0
         """Addresses without a result, through a fault of ours."""
         self._spool = spool
-        self._judge = Judge(callout)
+        self._judge = Judge(callout, encode)
         self._tally = tally
         self._form = form
         self._ordered = ordered
@@ -91,20 +89,26 @@ class Results:
 
     def evidence(self, entry: Entry, evidence: Evidence) -> None:
         """Take the evidence of an address that was asked now."""
+        data = encode(evidence)
         try:
-            report = self._judge.judge(evidence)
+            # Of a table or a summary the report itself is needed.
+            shared = self._judge
+            made = shared.line(evidence, data) if self._form == "jsonl" else shared.judge(evidence)
         except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
             self.failed(entry, bug)
             return
-        data = encode(evidence)
         if self._keep is not None:
             self._keep(evidence, data)
-        self._take(entry, report, data)
+        if isinstance(made, Line):
+            self._tally.add(made.cause, made.reason)
+            self._finish(entry, made.data + b"\n")
+        else:
+            self._take(entry, made)
 
     def report(self, entry: Entry, report: Report) -> None:
         """Take the report of an address that the store answers."""
         self._tally.recalled += 1
-        self._take(entry, report, None)
+        self._take(entry, report)
 
     def failed(self, entry: Entry, bug: Exception) -> None:
         """Take an address whose probe failed by a fault of ours: it has no result."""
@@ -113,7 +117,7 @@ class Results:
             report_bug(bug, f"{ascii(entry.mailbox)[1:-1]}: ")
         self._finish(entry, b"")
 
-    def _take(self, entry: Entry, report: Report, data: bytes | None) -> None:
+    def _take(self, entry: Entry, report: Report) -> None:
         self._tally.add(report.cause, report.reason)
         if self._form == "markdown":
             if is_failing(report.cause):
@@ -122,16 +126,19 @@ class Results:
         elif self._form == "csv":
             self._finish(entry, csv_row(report).encode())
         else:
-            self._finish(entry, _json(report, data) + b"\n")
+            self._finish(entry, encode(report) + b"\n")
 
     def _finish(self, entry: Entry, line: bytes) -> None:
         """Write a line when it is its turn and there is room; else it is held on disk."""
         self._numbered += 1
+        if self._held and not self._ordered:
+            self._release()  # what is held is all that is between this line and its turn
         number = entry.position if self._ordered else self._numbered
         if number == self._next and self._has_room():
             self._next += 1
             self._write(line)
-            self._release()
+            if self._held:
+                self._release()
         else:
             self._held += 1
             self._spool.hold(number, line)
@@ -212,13 +219,6 @@ class Results:
         if isinstance(self._error, BrokenPipeError):
             return  # the reader has seen enough
         raise UsageError(f"standard output could not be written: {why}; print to another place")
-
-
-def _json(report: Report, evidence: bytes | None) -> bytes:
-    """Encode a report; with its evidence encoded already, which is most of it, that is not done twice."""
-    if evidence is not None:
-        report = msgspec.structs.replace(report, evidence=msgspec.Raw(evidence))
-    return encode(report)
 
 
 def silence() -> None:

@@ -78,12 +78,25 @@ class LineWriter:
             raise
 
     def _next(self) -> bytes | None:
-        """Wait for lines; none are given when it is time to sync. None is the end."""
+        """Wait for lines, and take all that are there; none are given when it is time to sync. None is the end.
+
+        The loop may be so busy that this thread comes to its turn only every few milliseconds.
+        """
         wait = max(0.0, self._synced + SYNC - time.monotonic()) if self._unsynced else None
         try:
-            return self._queue.get(timeout=wait)
+            lines = self._queue.get(timeout=wait)
         except Empty:
             return b""
+        if lines is None or self._queue.empty():
+            return lines
+        pieces = [lines]
+        while not self._queue.empty():
+            lines = self._queue.get()
+            if lines is None:
+                self._queue.put(None)
+                break
+            pieces.append(lines)
+        return b"".join(pieces)
 
     def _write(self, lines: bytes) -> None:
         done = 0

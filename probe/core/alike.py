@@ -16,6 +16,9 @@ Why that is exact. Only evidence counts as alike in which nothing can depend on 
   written as it is, and short enough that no quotation is cut off for it. Nothing compares it with what a peer
   says: a reply that names it is like no other, and is read anew.
 
+`line` goes one step further: of a report that is alike all but the mailbox, the times and the evidence is encoded
+once, and the line is joined from the pieces.
+
 To learn where the mailbox stands and which waits Exim counts, the plain judgement is asked about a model of the
 evidence: with a mailbox that nobody has, and with waits that are powers of two.
 """
@@ -36,6 +39,7 @@ from probe.core.exim import dns_seconds
 from probe.core.exim.talk import QUIT_WAIT
 from probe.core.model import (
     AddressKind,
+    Cause,
     ConnectOutcome,
     Evidence,
     ExchangeOutcome,
@@ -73,14 +77,30 @@ _POLLED = POLLS[0] - 0.1
 MODEL = "zq--a-mailbox-that-nobody-has--qz"
 _UNIT = 0.001
 """Seconds of the shortest wait of the model; Exim's seconds are told to the millisecond."""
+_TIMES = re.compile(rb'"zq--(?:seconds|timing|evidence)--qz"')
+_SECONDS, _TIMING, _EVIDENCE = (
+    msgspec.Raw(b'"zq--%b--qz"' % name) for name in (b"seconds", b"timing", b"evidence")
+)
+"""What stands in an encoded model where the next address has something of its own, in this order."""
 _COUNTED = 9
 """Exchanges of the model at most: the longest of its waits, half a second, is still a short one."""
 
 
-class Judge:
-    """`judge` for many, with the memory of what was alike; `callout` is as there."""
+class Line(Struct, frozen=True):
+    """A report, encoded, and the two words of it that are counted."""
 
-    def __init__(self, callout: Callout | None = None) -> None:
+    cause: Cause
+    reason: str
+    data: bytes
+
+
+class Judge:
+    """`judge` for many, with the memory of what was alike; `callout` is as there, `encode` is that of `codec`."""
+
+    def __init__(
+        self, callout: Callout | None = None, encode: Callable[[Struct], bytes] = msgspec.json.encode
+    ) -> None:
+        self._encode = encode
         self._callout = Callout() if callout is None else callout
         self._shapes: dict[object, _Shape | None] = {}
         self._patience = self._callout.seconds - 1.0
@@ -94,21 +114,40 @@ class Judge:
 
     def judge(self, evidence: Evidence) -> Report:
         """Judge the evidence of one address, as `classify.judge` does."""
+        shape = self._shape(evidence)
+        return judge(evidence, self._callout) if shape is None else shape.report(evidence)
+
+    def line(self, evidence: Evidence, data: bytes) -> Line:
+        """Judge the evidence of one address, and encode the report; `data` is the encoded evidence."""
+        shape = self._shape(evidence)
+        line = None if shape is None else shape.line(evidence, data, self._encode)
+        if line is None:
+            report = judge(evidence, self._callout) if shape is None else shape.report(evidence)
+            line = self.encoded(report, data)
+        return line
+
+    def encoded(self, report: Report, data: bytes) -> Line:
+        """Encode a report; its evidence, which is most of it, is encoded already."""
+        whole = replace(report, evidence=msgspec.Raw(data))
+        return Line(report.cause, report.reason, self._encode(whole))
+
+    def _shape(self, evidence: Evidence) -> _Shape | None:
+        """Give what the evidence is like; None where it is to be judged plainly."""
         likeness = None if self._plain_only else _likeness(evidence, self._patience)
         if likeness is None:
-            return judge(evidence, self._callout)
+            return None
         shapes = self._shapes
         if likeness not in shapes:
             # Most are met once, and pay for nothing but the key.
             while len(shapes) >= SHAPES:
                 del shapes[next(iter(shapes))]
             shapes[likeness] = None
-            return judge(evidence, self._callout)
+            return None
         shape = shapes.pop(likeness)  # and to the end with it: the oldest go first
         if shape is None:
             shape = _Shape(evidence, self._callout)
         shapes[likeness] = shape
-        return shape.report(evidence) if shape.fits else judge(evidence, self._callout)
+        return shape if shape.fits else None
 
 
 # --- what is alike ---------------------------------------------------------------------------------
@@ -214,6 +253,8 @@ class _Shape:
         self._host = _Record(report.hosts[0], mailbox)
         self._views: tuple[_Record | None, _Record | None] = (None, None)
         self._counted: tuple[int, ...] = ()
+        self._verdict = (report.cause, report.reason)
+        self._pieces: tuple[list[bytes], ...] | None = None
         if report.mta is not None:
             exim, postfix = report.mta.exim, report.mta.postfix
             self._views = (
@@ -226,24 +267,51 @@ class _Shape:
     def report(self, evidence: Evidence) -> Report:
         """Fill in the mailbox and the times."""
         address, host = evidence.address, evidence.hosts[0]
-        mailbox = address.mailbox
+        drawn = {} if host.path is None else {"network": picture.draw(host, self._path)}
+        seconds = self._exim_seconds(evidence) if self._views[0] is not None else None
+        live = {"address": address.given, "timing": timing(evidence), "evidence": evidence}
+        return self._filled(address.mailbox, live, drawn, seconds)
+
+    def _filled(self, mailbox: str, live: dict[str, Any], drawn: dict[str, Any], seconds: object) -> Report:
         exim, postfix = self._views
         views = None
         if exim is not None or postfix is not None:
             views = Mta(
-                exim.filled(mailbox, {"seconds": self._exim_seconds(evidence)}) if exim is not None else None,
+                exim.filled(mailbox, {"seconds": seconds}) if exim is not None else None,
                 postfix.filled(mailbox, {}) if postfix is not None else None,
             )
-        drawn = {} if host.path is None else {"network": picture.draw(host, self._path)}
-        live = {
-            "address": address.given,
-            "mta": views,
-            "hosts": (self._host.filled(mailbox, drawn),),
-            "timing": timing(evidence),
-            "evidence": evidence,
-        }
+        live |= {"mta": views, "hosts": (self._host.filled(mailbox, drawn),)}
         report: Report = self._report.filled(mailbox, live)
         return report
+
+    def line(self, evidence: Evidence, data: bytes, encode: Callable[[Struct], bytes]) -> Line | None:
+        """Join the encoded report from its pieces; None where it has to be encoded as a whole."""
+        address = evidence.address
+        if address.given != address.mailbox or evidence.hosts[0].path is not None:
+            return None
+        if self._pieces is None:
+            self._pieces = self._encoded(address.domain, encode)
+        if not self._pieces:
+            return None
+        mailbox = address.mailbox.encode()
+        joined = [mailbox.join(piece) for piece in self._pieces]
+        whole = [joined[0]]
+        if self._views[0] is not None:
+            whole += (_number(self._exim_seconds(evidence)), joined[1])
+        whole += (_number(timing(evidence)), joined[-2], data, joined[-1])
+        return Line(self._verdict[0], self._verdict[1], b"".join(whole))
+
+    def _encoded(self, domain: str, encode: Callable[[Struct], bytes]) -> tuple[list[bytes], ...]:
+        """Encode the model, and cut it where something is to be filled in; nothing where that is not clear."""
+        mailbox = f"{MODEL}@{domain}"
+        live = {"address": mailbox, "timing": _TIMING, "evidence": _EVIDENCE}
+        model = encode(self._filled(mailbox, live, {}, _SECONDS))
+        plain = mailbox.encode()
+        pieces = _TIMES.split(model)
+        exim = self._views[0] is not None
+        if len(pieces) != 3 + exim or msgspec.json.encode(mailbox) != b'"%b"' % plain or not plain.isascii():
+            return ()
+        return tuple([piece.split(plain) for piece in pieces])
 
     def _exim_seconds(self, evidence: Evidence) -> float | None:
         """Add up the waits that Exim counts, in the order in which it does (`exim.talk`)."""
@@ -297,6 +365,10 @@ def _tells_seconds(report: Report) -> bool:
     sentences = [row.means, *(what for _, what in row.steps)]
     sentences += [rule.says for rule in HOST_RULES if rule.id in rules]
     return any("{seconds}" in sentence for sentence in sentences)
+
+
+_number = msgspec.json.Encoder().encode
+"""Encodes what has no text in it, so that nothing is to be escaped."""
 
 
 class _Record:

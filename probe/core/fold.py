@@ -11,7 +11,7 @@ The fold lives the domain as a mail server would:
    a backup that refuses while the real mail host is down, or could not be looked up, says nothing.
 5. Otherwise the host that let us come furthest tells most; the first in order among equals. What failed on
    our own side (no route, a local error) speaks only when nothing else does.
-6. A host that politeness kept us from asking says nothing, and takes the certainty from a denial by another.
+6. A host that politeness kept us from asking says nothing, and takes the certainty from what another one says.
 """
 
 from __future__ import annotations
@@ -233,7 +233,9 @@ def _definite(
     """Decide where some host gave a definite answer; hosts are in the order a mail server asks them."""
     if accepting:
         verdict = _rests_on(accepting[0])
-        return _weaken(verdict, Confidence.UNCERTAIN) if missing else verdict
+        if missing:
+            return _weaken(verdict, Confidence.UNCERTAIN)
+        return _weaken(verdict, Confidence.PROBABLE) if held_back else verdict
     firmest = min(missing, key=lambda item: list(Confidence).index(item.rule.confidence))
     verdict = _rests_on(firmest)
     first = firmest is tried[0] and not held_back

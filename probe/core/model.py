@@ -598,7 +598,8 @@ class Evidence(Struct, frozen=True):
     """Everything that was observed of one address, and nothing that was concluded.
 
     `began` is the wall clock (UTC, RFC 3339) at time 0.0. What was learned before, for another address of the same
-    batch, has negative times. `seed` is the number that orders hosts of equal preference; `interrupted` is true when the user stopped the run, `cut_short` when --timeout did.
+    batch, has negative times. `seed` is the number that orders hosts of equal preference; `interrupted` is true when
+    the user stopped the run, `cut_short` when --timeout did.
     """
 
     schema: int

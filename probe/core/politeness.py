@@ -98,6 +98,8 @@ def settle(slate: Slate, now: float) -> Slate:
     One that was written in the future has to be written anew like this: read later, it would be as far ahead again.
     """
     today = int(now // DAY)
+    if slate.written <= now and slate.day == today:
+        return slate  # nothing has changed but the time, which whoever writes notes
     ahead = max(slate.written - now, 0.0)  # by so much was the clock set back
     same = slate.day >= today
     return Slate(
@@ -130,7 +132,15 @@ def ask(slate: Slate, provider_open: int, limits: Limits, now: float) -> float:
 def take(slate: Slate, limits: Limits, now: float) -> Slate:
     """Note a connection that begins now."""
     slate = settle(slate, now)
-    return replace(slate, open=slate.open + 1, next_start=now + limits.gap, used=slate.used + 1)
+    return Slate(
+        slate.open + 1,
+        now + limits.gap,
+        slate.held_until,
+        slate.in_a_row,
+        slate.day,
+        slate.used + 1,
+        written=now,
+    )
 
 
 def give_back(slate: Slate, now: float, displeasure: Displeasure | None) -> Slate:
@@ -138,14 +148,15 @@ def give_back(slate: Slate, now: float, displeasure: Displeasure | None) -> Slat
     slate = settle(slate, now)
     left = max(slate.open - 1, 0)
     if displeasure is None:
-        return replace(slate, open=left, in_a_row=0)
+        return replace(slate, open=left, in_a_row=0, written=now)
     sign = displeasure.sign
     doubled = FIRST[sign] * 2.0 ** min(slate.in_a_row, 2 * GIVEN_UP)  # a bound, against overflow alone
     hold = min(doubled, LONGEST[sign])
     if sign is Sign.RATE:
         hold = max(hold, displeasure.delay)
     in_a_row = slate.in_a_row + (sign is not Sign.STRANGER)
-    return replace(slate, open=left, in_a_row=in_a_row, held_until=max(slate.held_until, now + hold))
+    held_until = max(slate.held_until, now + hold)
+    return replace(slate, open=left, in_a_row=in_a_row, held_until=held_until, written=now)
 
 
 # --- displeasure -----------------------------------------------------------------------------------

@@ -512,8 +512,7 @@ _SKIPPED = [
         (
             "held-back",
             Side.OURS,
-            "This mail host was not talked to, out of politeness: it has told us too often to come back later, or it"
-            " has been asked as often as one day allows.",
+            "This mail host was not talked to, out of politeness: it has told us to come back later, or had its share.",
             "the same batch tomorrow.",
             "--per-day",
             "mx1.example.com has answered 421 six times in a row; its other addresses are left alone",

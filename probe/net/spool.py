@@ -12,6 +12,7 @@ more of them are added or given back. `park` puts it aside until `parked` gives 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -112,7 +113,7 @@ class Spool:
     def add(self, rows: Sequence[Waiting]) -> int:
         """Take addresses; how many of them are new, and so wait from now on. The others are counted."""
         execute = self._db.execute
-        new: dict[str, list[int]] = {}
+        new: list[tuple[int, str]] = []
         with _told:
             execute("BEGIN")
             for row in rows:
@@ -129,41 +130,37 @@ class Spool:
                     self._known += 1
                 else:
                     self._position = position
-                    new.setdefault(row.domain, []).append(position)
-            for domain, positions in new.items():
-                self._wait(domain, positions)
+                    new.append((position, row.domain))
+            self._wait(new)
             execute("COMMIT")
-        return sum(map(len, new.values()))
+        return len(new)
 
     def give_back(self, entries: Sequence[Entry]) -> None:
         """Let addresses that were taken wait again."""
-        back: dict[str, list[int]] = {}
-        for entry in entries:
-            back.setdefault(entry.domain, []).append(entry.position)
         with _told:
-            for domain, positions in back.items():
-                self._wait(domain, positions)
+            self._wait([(entry.position, entry.domain) for entry in entries])
 
     def _is_known(self, row: Waiting) -> bool:
         found = self._db.execute("SELECT 1 FROM known WHERE key = ?", (self._key(row),))
         return found.fetchone() is not None
 
-    def _wait(self, domain: str, positions: list[int]) -> None:
-        """Let these wait, and the domain be ready when it was idle or new."""
-        execute = self._db.execute
-        number, state = execute(
+    def _wait(self, rows: list[tuple[int, str]]) -> None:
+        """Let these positions wait, each with its domain, which is ready then when it was idle or new.
+
+        All rows at once, because most of the time that one takes is the way into SQLite and back.
+        """
+        run = self._db.executemany
+        counts = Counter([domain for _, domain in rows])
+        run(
             "INSERT INTO domain (name, state, waiting) VALUES (?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET waiting = waiting + excluded.waiting RETURNING id, state",
-            (domain, _IDLE, len(positions)),
-        ).fetchone()
-        self._db.executemany(
-            "INSERT INTO waiting VALUES (?, ?)", ((number, position) for position in positions)
+            " ON CONFLICT (name) DO UPDATE SET waiting = waiting + excluded.waiting",
+            [(domain, _IDLE, count) for domain, count in counts.items()],
         )
-        self._waiting += len(positions)
-        if state == _IDLE:
-            self._turn += 1
-            execute("INSERT INTO ready VALUES (?, ?)", (self._turn, number))
-            execute("UPDATE domain SET state = ? WHERE id = ?", (_READY, number))
+        run("INSERT INTO waiting SELECT id, ? FROM domain WHERE name = ?", rows)
+        self._waiting += len(rows)
+        idle = [(domain, _IDLE) for domain in counts]
+        run("INSERT INTO ready (domain) SELECT id FROM domain WHERE name = ? AND state = ?", idle)
+        run(f"UPDATE domain SET state = {_READY} WHERE name = ? AND state = ?", idle)  # noqa: S608  # a constant
 
     # --- out --------------------------------------------------------------------------------------------
 

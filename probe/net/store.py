@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Kept", "KeptAnswer", "Store", "StoreError", "default_path"]
+__all__ = ["DamagedRowError", "Kept", "KeptAnswer", "Store", "StoreError", "default_path"]
 
 PER_ADDRESS = 20
 KEPT_FOR = 90 * 86400.0
@@ -37,6 +37,10 @@ PAGE = 200
 """Evidences that are read at once. No reading lasts, because the log cannot begin anew while anybody reads."""
 FUTURE = 60.0
 """Seconds by which an answer may have been seen in the future before the clock must have been set back."""
+
+
+class DamagedRowError(StoreError):
+    """What was kept in one row is damaged; the others may be sound."""
 
 
 class Kept(Struct, frozen=True):
@@ -190,9 +194,8 @@ class Store:
 
     def _intact(self, data: bytes, crc: int, what: str) -> None:
         if zlib.crc32(data) != crc:
-            raise self._database.error(
-                f"{what} in it is damaged: move the file away, and a new one is begun; until then use --no-store"
-            )
+            says = f"{what} in it is damaged: move the file away, and a new one is begun; until then use --no-store"
+            raise DamagedRowError(str(self._database.error(says)))
 
     # --- DNS answers -------------------------------------------------------------------------------
 

@@ -46,6 +46,17 @@ class Asked(Struct):
     tries: int = 0
 
 
+class Suspect(Struct):
+    """An address that was refused as the last of several over a connection, each of them refused.
+
+    Some hosts refuse whoever comes after too many. So the last one is asked again alone, for all of them.
+    """
+
+    asked: Asked
+    zero: float
+    host: HostEvidence
+
+
 class Look:
     """What the DNS said of a domain, in the batch's clock, when it was `opened`."""
 
@@ -68,7 +79,7 @@ class Work(Struct, kw_only=True):
 
     `targets` are the hosts that may be asked, in order, and `turn` the one that is next. `chunk` are the addresses;
     with `stream` the spool may have more of the domain. `alone`: each address wants a connection of its own. `seen`
-    belongs to every address.
+    belongs to every address. `suspects` have their result when the one address of the chunk has its own.
     """
 
     domain: str
@@ -80,13 +91,22 @@ class Work(Struct, kw_only=True):
     stream: bool = False
     alone: bool = False
     seen: tuple[Seen, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
 
     @property
     def target(self) -> Target:
         """The mail host that is next."""
         return self.targets[self.turn]
 
-    def part(self, chunk: list[Asked], *, turn: int, alone: bool = False, stream: bool = False) -> Work:
+    def part(
+        self,
+        chunk: list[Asked],
+        *,
+        turn: int,
+        alone: bool = False,
+        stream: bool = False,
+        suspects: tuple[Suspect, ...] = (),
+    ) -> Work:
         """Give work on other addresses of the same domain."""
         return Work(
             domain=self.domain,
@@ -98,13 +118,14 @@ class Work(Struct, kw_only=True):
             stream=stream,
             alone=alone,
             seen=self.seen,
+            suspects=suspects,
         )
 
 
 class Place:
     """One mail host address, and the work that waits for it."""
 
-    __slots__ = ("began", "ip", "open", "placed", "provider", "works")
+    __slots__ = ("began", "ip", "met", "open", "placed", "provider", "works")
 
     def __init__(self, ip: str, provider: str) -> None:
         self.ip = ip
@@ -115,6 +136,12 @@ class Place:
         """Whether it is ready, in the calendar or blocked."""
         self.began = 0.0
         """When the last connection began."""
+        self.met = False
+        """Whether a visit has ended. Until then there is one alone: others would wait for a dead host as well."""
+
+    def has_room(self, per_host: int) -> bool:
+        """Whether one more connection may be opened, as far as this host is concerned."""
+        return self.open < (per_host if self.met else 1)
 
 
 class Agenda:
@@ -169,7 +196,7 @@ class Agenda:
             place.placed = False
             if not place.works:
                 self._forget(place)
-            elif place.open < self._limits.per_host:
+            elif place.has_room(self._limits.per_host):
                 if self._open.get(place.provider, 0) >= self._limits.per_provider:
                     place.placed = True
                     self._blocked.setdefault(place.provider, deque()).append(place)
@@ -204,7 +231,7 @@ class Agenda:
         work = place.works.popleft()
         self._count(place.provider, -1)
         place.open += 1
-        if place.works and place.open < self._limits.per_host:
+        if place.works and place.has_room(self._limits.per_host):
             self._enter(place, now + self._limits.gap)
         return work
 
@@ -220,6 +247,7 @@ class Agenda:
     def leave(self, place: Place, displeased: Displeasure | None, *, returned: bool = False) -> None:
         """Note the end of a visit, and what the host was displeased with; `returned`: the ledger knows already."""
         place.open -= 1
+        place.met = True
         if not returned:
             self._returned.append((place.ip, place.provider, displeased))
         self._let_go(place.provider)
@@ -254,7 +282,7 @@ class Agenda:
             heapq.heappush(self._calendar, (when, next(self._order), place))
 
     def _settle(self, place: Place) -> None:
-        if place.works and not place.placed and place.open < self._limits.per_host:
+        if place.works and not place.placed and place.has_room(self._limits.per_host):
             place.placed = True
             self._ready.append(place)
 

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from probe.run.agenda import Asked
+from probe.run.domains import FETCH, address_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from probe.core.politeness import Limits
-    from probe.run.batch import Batch
+    from probe.core.route import Target
+    from probe.run.domains import Domains
 
 OPENING = 1.5
 """Seconds from the SYN to the answer to EHLO, and for QUIT: nine round trips of 0.1 s with TLS, and a slow greeting."""
@@ -45,15 +49,47 @@ class Forecast(Struct):
     seconds: float
 
 
-async def forecast(batch: Batch, limits: Limits, *, per_connection: int, concurrency: int) -> Forecast:
-    """Look up every domain that waits in the batch's spool, and plan its first mail host."""
+async def forecast(domains: Domains, limits: Limits, *, per_connection: int, concurrency: int) -> Forecast:
+    """Look up every domain that waits in the spool, and plan its first mail host; its addresses are used up."""
+    try:
+        return await _forecast(domains, limits, per_connection, concurrency)
+    finally:
+        await domains.aclose()
+
+
+class _Prospect(Struct):
+    """What a domain would cost: its first mail host, the addresses to ask, and those that the store answers."""
+
+    target: Target | None = None
+    provider: str = ""
+    addresses: int = 0
+    stored: int = 0
+
+
+async def _prospect(domains: Domains, domain: str) -> _Prospect:
+    found = _Prospect()
+    first: Asked | None = None
+    while entries := domains.spool.addresses(domain, FETCH):
+        chunk = [Asked(entry, address_of(entry)) for entry in entries]
+        addresses = [asked.address for asked in chunk]
+        known = domains.memory.reports(addresses) if domains.memory is not None else {}
+        found.stored += len(known)
+        found.addresses += len(chunk) - len(known)
+        first = first or next((asked for asked in chunk if asked.address.mailbox not in known), None)
+    if first is not None:
+        _, way = await domains.look_up(first)
+        found.target = next((target for target in way.targets if target.skipped is None), None)
+        found.provider = domains.provider(found.target.name) if found.target is not None else ""
+    return found
+
+
+async def _forecast(domains: Domains, limits: Limits, per_connection: int, concurrency: int) -> Forecast:
     hosts: dict[str, HostPlan] = {}
     plan = Forecast([], 0, 0, 0.0)
-    domains = batch.waiting_domains()
     running: set[asyncio.Task[None]] = set()
 
     async def one(domain: str) -> None:
-        found = await batch.prospect(domain)
+        found = await _prospect(domains, domain)
         plan.stored += found.stored
         if found.target is None:
             plan.undeliverable += found.addresses
@@ -62,7 +98,7 @@ async def forecast(batch: Batch, limits: Limits, *, per_connection: int, concurr
         host.addresses += found.addresses
         host.connections += ceil(found.addresses / per_connection)
 
-    for domain in domains:
+    for domain in domains.waiting():
         if len(running) >= AT_ONCE:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -1,10 +1,10 @@
 """One visit of a mail host: a connection, as many addresses over it as are given, and what is asked beside it.
 
-It is `HostProbe` without its tasks: a host that answers costs one connection and one timer. Only one that does not is
-given the searches of `Lookout`, and then the visit takes as long as the diagnosis of one address does. The search
-that a healthy connection gets in a diagnosis (is it the host itself that answers?) is made where an answer is not an
-acceptance, and for the first few hosts of a batch: what intercepts port 25 near us does so for every host. When one
-of those shows something, every host is searched.
+It is `HostProbe` without its tasks and without timers of its own: all visits that are under way share one, which
+looks at the oldest of them. Only a host that does not answer is given the searches of `Lookout`, and then the visit
+takes as long as the diagnosis of one address does. The search that a healthy connection gets in a diagnosis (is it
+the host itself that answers?) is made where an answer is not an acceptance, and for the first few hosts of a batch:
+what intercepts port 25 near us does so for every host. When one of those shows something, every host is searched.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.conversation import follow_up
+from probe.core.dropped import displeased_by_the_next, went_out_of_step
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
-from probe.core.model import AddressForm, Cause, ConnectOutcome, Stage
-from probe.core.politeness import displeased
+from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Purpose, Stage
+from probe.core.politeness import Sign, displeased
 from probe.run.host import MAX_SESSIONS, host_evidence
 from probe.run.lookout import CHECK_GRACE, SLOW, SUSPICION, Lookout
 from probe.run.question import callout_plan
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
     from probe.run.agenda import Asked
     from probe.run.engine import Engine
 
+SEARCHES = 200
+"""Searches of paths at a time."""
 WATCHED = 3
 """Mail hosts whose acceptances are searched in every batch."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the visits under way, at least: by so much may a limit of theirs be overrun."""
 
 _SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
 
@@ -44,20 +49,23 @@ _SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
 class Heard(Struct):
     """What a visit heard about one address.
 
-    `broken` says that it may be so only because others were asked before it over the same connection.
+    `broken` says that it has to be asked again: it may be so only because others were asked before it over the same
+    connection, or the host has told us to come more slowly. `refused`: it is not so, and was refused beside others.
     """
 
     asked: Asked
     host: HostEvidence
     cut_short: bool = False
     broken: bool = False
+    refused: bool = False
 
 
 class Visit(Struct):
     """What came of a visit. `unasked` are the addresses that it did not come to; `canary` was called beside it.
 
     `for_all` is the host as every address meets it, where the visit came to an end before any address was named:
-    nobody can connect, nobody is greeted, the null sender is taken from nobody.
+    nobody can connect, nobody is greeted, the null sender is taken from nobody. `out_of_step`: the host cannot be asked
+    about several addresses over one connection.
     """
 
     heard: list[Heard]
@@ -65,17 +73,61 @@ class Visit(Struct):
     displeased: Displeasure | None
     for_all: HostEvidence | None
     canary: Canary | None
+    out_of_step: bool = False
 
 
 class Lanes:
-    """What the visits of a batch share; `seed` chooses the canary and names the random mailbox."""
+    """What the visits of a batch share; `seed` chooses the canary and names the random mailbox.
 
-    def __init__(self, engine: Engine, options: Options, *, seed: int) -> None:
+    `searches` bounds the searches of paths at a time, and with them the descriptors.
+    """
+
+    def __init__(self, engine: Engine, options: Options, *, seed: int, searches: int = SEARCHES) -> None:
+        self.searching = asyncio.Semaphore(searches)
         self.engine = engine
         self.options = options
         self.seed = seed
         self._watched = 0
         self._suspicious = False
+        # Both in the order in which they began, so that a look ends with the first that is young enough.
+        self._limited: dict[_Lane, float] = {}
+        self._unanswered: dict[_Lane, float] = {}
+        self._looker: asyncio.TimerHandle | None = None
+
+    # --- the time of the visits ----------------------------------------------------------------------
+
+    def enter(self, lane: _Lane) -> None:
+        """Hold a visit to its time from now on."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._limited[lane] = now + self.engine.settings.timeout
+        if self.engine.settings.trace:
+            self._unanswered[lane] = now + SLOW
+        if self._looker is None:
+            self._looker = loop.call_later(LOOK_EVERY, self._look)
+
+    def connected(self, lane: _Lane) -> None:
+        """Note that the connection of a visit has come to its end, whichever."""
+        self._unanswered.pop(lane, None)
+
+    def leave(self, lane: _Lane) -> None:
+        """Note the end of a visit."""
+        del self._limited[lane]
+
+    def _look(self) -> None:
+        """Search beside those that nobody has answered for a second, and end those whose time is up."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._unanswered and (first := next(iter(self._unanswered.items())))[1] <= now:
+            del self._unanswered[first[0]]
+            first[0].look_out()
+        for lane, ends in self._limited.items():
+            if ends > now:
+                break
+            lane.expire()
+        self._looker = loop.call_later(LOOK_EVERY, self._look) if self._limited else None
+
+    # --- what they have learned of the way ------------------------------------------------------------
 
     def wants_search(self, *, accepted: bool) -> bool:
         """Whether the way to a host that has answered is searched."""
@@ -101,7 +153,7 @@ class Lanes:
 
         `again` waits until the same host may be connected to once more, false if that cannot be soon.
         """
-        return await _Lane(self, target, asked, clock, again).run(with_random=with_random)
+        return await _Lane(self, target, asked, clock, again, with_random=with_random).run()
 
 
 class _Lane:
@@ -114,58 +166,84 @@ class _Lane:
         asked: list[Asked],
         clock: Callable[[], float],
         again: Callable[[], Awaitable[bool]],
+        *,
+        with_random: bool,
     ) -> None:
         self._lanes = lanes
         self._engine = lanes.engine
         self._settings = lanes.engine.settings
         self._target = target
         self._asked = asked
+        self._with_random = with_random
         self._named = 1  # how many of them the connection has come to
         self._clock = clock
         self._again = again
         self._enough = clock() + self._settings.timeout / 2
         self._call: Call | None = None
+        self._judged: dict[tuple[object, ...], bool] = {}
+        self._began = 0.0
+        self._task: asyncio.Task[object] | None = None
+        self._expired = False
         self._sessions: tuple[Session, ...] = ()
+        self._behind: tuple[Session, ...] = ()
+        """The sessions of further addresses over the connection in clear."""
+        self._dropped = False
+        """Whether the connection was to go on to one more address, and did not."""
+        self._half = False
+        """Whether a connection that would tell more could not be made in time."""
         self._lookout: Lookout | None = None
         self._beside: asyncio.Task[None] | None = None
         self._canary: asyncio.Task[Canary] | None = None
 
-    async def run(self, *, with_random: bool) -> Visit:
+    async def run(self) -> Visit:
         """Make the visit."""
-        first = self._asked[0]
-        plan = self._plan(first)
-        if not with_random:
-            plan = replace(plan, random_rcpt=None)
-        cut_short = False
+        plan = self._plan(0)
+        task = self._task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
+        extra: tuple[Session, ...] = ()
+        self._lanes.enter(self)
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                await self._talk(plan)
-                extra = await self._follow_up()
-        except TimeoutError:
-            cut_short, extra = True, ()
+            await self._talk(plan)
+            extra = await self._follow_up()
+        except asyncio.CancelledError:
+            # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
+            if task is None or not self._expired or task.uncancel() > cancelled:
+                raise
         finally:
+            self._lanes.leave(self)
+            # The call knows this visit (`_following`): a cycle less for the garbage collection to find.
+            self._call = None
             if self._canary is not None:
                 self._canary.cancel()
-        return self._visit(extra, cut_short=cut_short)
+        return self._visit(extra, cut_short=self._expired)
 
-    def _plan(self, asked: Asked) -> Plan:
-        return callout_plan(
-            asked.address, self._settings, helo=self._engine.own_name(), seed=self._lanes.seed
-        )
+    def expire(self) -> None:
+        """End it: its time is up. What is known by then is the result."""
+        if not self._expired and self._task is not None:
+            self._expired = True
+            self._task.cancel()
+
+    def _plan(self, number: int) -> Plan:
+        """Give the callout of one of the addresses; only the first one may come with the random mailbox."""
+        address = self._asked[number].address
+        plan = callout_plan(address, self._settings, helo=self._engine.own_name(), seed=self._lanes.seed)
+        if plan.random_rcpt is not None and (number or not self._with_random):
+            plan = replace(plan, random_rcpt=None)
+        return plan
 
     # --- the connection ------------------------------------------------------------------------------
 
     async def _talk(self, plan: Plan) -> None:
+        self._began = self._clock()
         call = self._call = self._engine.call(self._target, plan, self._clock, self._following)
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(SLOW, self._look_out, call, self._clock()) if self._settings.trace else None
         try:
             await call.run()
         finally:
-            if timer is not None:
-                timer.cancel()
+            self._lanes.connected(self)
             self._sessions = tuple([session for _, session in call.sessions()])
-            await self._end_beside()
+            self._dropped = call.unasked is not None
+            if self._beside is not None:
+                await self._end_beside()
         if self._settings.trace:
             await self._search(self._sessions[0])
 
@@ -175,11 +253,16 @@ class _Lane:
         self._named += 1
         return self._asked[self._named - 1].address.mailbox
 
-    def _look_out(self, call: Call, started: float) -> None:
+    def look_out(self) -> None:
         """Begin to search beside a SYN that nobody has answered for a second."""
-        if not call.connected.is_set():
+        call = self._call
+        if call is not None and not call.connected.is_set():
             lookout = self._lookout = self._make_lookout()
-            self._beside = asyncio.create_task(lookout.in_silence(call, lambda: self._so_far(call), started))
+            self._beside = asyncio.create_task(self._in_silence(lookout, call))
+
+    async def _in_silence(self, lookout: Lookout, call: Call) -> None:
+        async with self._lanes.searching:
+            await lookout.in_silence(call, lambda: self._host(call.session()), self._began)
 
     def _make_lookout(self) -> Lookout:
         engine, family = self._engine, 6 if ":" in self._target.ip else 4
@@ -208,12 +291,17 @@ class _Lane:
 
     async def _search(self, session: Session) -> None:
         """Ask the network what the end of the conversation leaves open."""
-        if session.connect.outcome is not ConnectOutcome.CONNECTED:
+        connected = session.connect.outcome is ConnectOutcome.CONNECTED
+        if connected and not self._lanes.wants_search(accepted=all(map(accepted, self._sessions))):
+            return
+        async with self._lanes.searching:
+            if connected:
+                await self._check(session)
             self._lookout = self._lookout or self._make_lookout()
             await self._lookout.afterwards(session)
-            return
-        if not self._lanes.wants_search(accepted=all(map(accepted, self._sessions))):
-            return
+
+    async def _check(self, session: Session) -> None:
+        """Ask whether it was the host itself that answered."""
         lookout = self._lookout = self._make_lookout()
         rtt = session.connect.ended - session.connect.started
         beside = self._beside = asyncio.create_task(lookout.check(rtt=rtt))
@@ -222,53 +310,111 @@ class _Lane:
             self._lanes.suspect()
             await asyncio.wait({beside}, timeout=SUSPICION)
         await self._end_beside()
-        await lookout.afterwards(session)
 
     async def _follow_up(self) -> tuple[Session, ...]:
-        """Connect again where another connection tells more about the last address that was asked."""
-        plan: Plan | None = self._plan(self._asked[len(self._sessions) - 1])
+        """Connect again where another connection tells more about the last address that was asked.
+
+        In clear after a handshake that failed, that connection goes on to further addresses as the first would have.
+        """
+        if _leaves_nothing_open(self._sessions[-1]):
+            return ()
+        plan: Plan | None = self._plan(len(self._sessions) - 1)
         sessions = [self._sessions[-1]]
-        while plan is not None and len(sessions) < MAX_SESSIONS:
+        while plan is not None and len(sessions) < MAX_SESSIONS and not self._behind:
             plan = follow_up(plan, sessions[-1])
-            if plan is None or not await self._again():
+            if plan is None:
                 break
-            call = self._call = self._engine.call(self._target, plan, self._clock)
+            if not await self._again():
+                self._half = True
+                break
+            goes_on = self._following if plan.purpose is Purpose.CLEAR else None
+            call = self._call = self._engine.call(self._target, plan, self._clock, goes_on)
             sessions.append(await call.run())
+            self._behind = tuple([session for _, session in call.sessions()][1:])
+            self._dropped = self._dropped or call.unasked is not None
         return tuple(sessions[1:])
 
     # --- what it says --------------------------------------------------------------------------------
-
-    def _so_far(self, call: Call) -> HostEvidence:
-        return self._host(call.session())
 
     def _host(self, *sessions: Session) -> HostEvidence:
         path = self._lookout.evidence() if self._lookout is not None else None
         return host_evidence(self._target, self._settings.port, None, sessions, path)
 
     def _visit(self, extra: tuple[Session, ...], *, cut_short: bool) -> Visit:
+        *before, opened = self._sessions
+        told = [*((session,) for session in before), (opened, *extra)]
+        told += [(opened, session) for session in self._behind]
+        last = len(told) - 1
+        final = told[-1][-1]
+        shifted = self._dropped and went_out_of_step(final)
+        signs = [displeased(session) for session in told[-1]]
+        rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
+        if self._dropped:
+            signs.append(displeased_by_the_next(final))
         heard = []
-        last = len(self._sessions) - 1
-        for number, session in enumerate(self._sessions):
-            host = self._host(session, *extra) if number == last else self._host(session)
-            broken = number > 0 and cause_of(host, self._lanes.options) not in _SETTLED
-            heard.append(Heard(self._asked[number], host, cut_short and number == last, broken))
+        for number, sessions in enumerate(told):
+            host = self._host(*sessions)
+            broken = shifted or (number == last and (self._half or rate))
+            broken = broken or (last > 0 and self._is_unsettled(sessions[-1], host))
+            refused = last > 0 and not broken and not accepted(sessions[-1])
+            heard.append(Heard(self._asked[number], host, cut_short and number == last, broken, refused))
         canary = self._canary
         known = canary is not None and canary.done() and not canary.cancelled()
         return Visit(
             heard=heard,
-            unasked=self._asked[len(self._sessions) :],
-            displeased=displeased(self._sessions[-1]),
-            for_all=None if cut_short else self._for_all(heard[0]),
+            unasked=self._asked[len(told) :],
+            displeased=max(filter(None, signs), key=_weight, default=None),
+            for_all=None if self._half or last else self._for_all(heard[0], cut_short=cut_short),
             canary=canary.result() if canary is not None and known else None,
+            out_of_step=shifted,
         )
 
-    def _for_all(self, first: Heard) -> HostEvidence | None:
-        if len(self._sessions) > 1 or AddressForm.UTF8 in first.asked.address.forms:
+    def _is_unsettled(self, session: Session, host: HostEvidence) -> bool:
+        """Whether the answer to one of several addresses settles nothing.
+
+        The rules are asked once for the same words: they cost more than the whole conversation about an address.
+        """
+        said = _said(session) if len(host.sessions) == 1 else None
+        unsettled = None if said is None else self._judged.get(said)
+        if unsettled is None:
+            unsettled = cause_of(host, self._lanes.options) not in _SETTLED
+            if said is not None:
+                self._judged[said] = unsettled
+        return unsettled
+
+    def _for_all(self, first: Heard, *, cut_short: bool) -> HostEvidence | None:
+        if AddressForm.UTF8 in first.asked.address.forms:
             return None
+        if cut_short and self._sessions[0].connect.outcome is ConnectOutcome.CONNECTED:
+            return None  # what was cut off may have been about this address
         return for_everybody(first.host, self._lanes.options)
+
+
+def _weight(displeasure: Displeasure) -> tuple[bool, float]:
+    return displeasure.sign is Sign.RATE, displeasure.delay
 
 
 def accepted(session: Session) -> bool:
     """Whether the address was taken."""
-    reply = next((ex.reply for ex in session.exchanges if ex.stage is Stage.RCPT), None)
-    return reply is not None and reply.code is not None and reply.code // 100 == 2
+    for exchange in session.exchanges:
+        if exchange.stage is Stage.RCPT:
+            reply = exchange.reply
+            return reply is not None and reply.code is not None and reply.code // 100 == 2
+    return False
+
+
+def _leaves_nothing_open(session: Session) -> bool:
+    """Whether the address was taken over a sound connection: then nothing ever follows, and most end like this."""
+    sound = session.tls is None or session.tls.ok
+    return sound and accepted(session) and session.exchanges[-1].outcome is ExchangeOutcome.REPLY
+
+
+def _said(session: Session) -> tuple[object, ...] | None:
+    """Give what the rules look at in one of the conversations over a connection; None where it may be more."""
+    said: list[object] = []
+    for exchange in session.exchanges:
+        reply = exchange.reply
+        if reply is None or reply.oddities or exchange.outcome is not ExchangeOutcome.REPLY:
+            return None
+        said += (exchange.stage, reply.lines)
+    return tuple(said)

@@ -2,6 +2,9 @@
 
 Evidence answers for as long as `probe.core.expiry` says, judged by the rules of today; what is learned is kept. New
 rows are written together, twice a second, by a thread: a commit costs as much for one row as for a hundred.
+
+A row that is damaged, or that cannot be read as evidence, is not known: it is asked anew, and the new row is the one
+that counts from then on.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from probe.core.exim.cache import DOMAIN_POSITIVE
 from probe.core.expiry import dns_ttl, for_domain, key, lasts
 from probe.core.model import DnsAnswer, Stored
 from probe.core.rebase import shift
-from probe.net.store import Kept, KeptAnswer
+from probe.net.store import DamagedRowError, Kept, KeptAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +73,7 @@ class Memory:
         if self._fresh or not addresses:
             return {}
         found = {}
-        kept = self._store.latest_many([address.mailbox for address in addresses], self._key)
+        kept = self._latest([address.mailbox for address in addresses])
         for address in addresses:
             if (row := kept.get(address.mailbox)) is not None:
                 report = self._report(row, address)
@@ -82,12 +85,16 @@ class Memory:
 
     def random(self, domain: str) -> tuple[float, Exchange] | None:
         """Give what is known of the random mailbox of a domain, and the zero of its times in the batch's clock."""
-        row = None if self._fresh else self._store.latest_of_domain(domain, self._key)
-        if row is None or self._age(row) > DOMAIN_POSITIVE:
+        row = None if self._fresh else self._latest_of_domain(domain)
+        evidence = None if row is None else _read(row)
+        exchange = None if evidence is None else random_exchange(evidence)
+        if row is None or evidence is None or exchange is None:
             return None
-        evidence = codec.decode_evidence(row.data, "the store")
-        exchange = random_exchange(evidence)
-        return None if exchange is None else (row.seen - evidence.ended - self._zero, exchange)
+        began = row.seen - evidence.ended
+        # Its own age: evidence may hold an answer that was known before.
+        return (
+            None if self._now() - began - exchange.ended > DOMAIN_POSITIVE else (began - self._zero, exchange)
+        )
 
     def record(self, evidence: Evidence, data: bytes) -> None:
         """Keep evidence of this run, with its encoded form."""
@@ -102,10 +109,13 @@ class Memory:
         """Give the answer to a question of the DNS, as long as its TTL lasts."""
         if self._fresh:
             return None
-        row = self._store.answer(self._servers, name, rdtype)
-        if row is None or not row.seen <= self._now() < row.expires:
+        try:
+            row = self._store.answer(self._servers, name, rdtype)
+            if row is None or not row.seen <= self._now() < row.expires:
+                return None
+            return shift(self._answer.decode(row.data), row.seen - self._zero)
+        except (DamagedRowError, msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return shift(self._answer.decode(row.data), row.seen - self._zero)
 
     def keep(self, answer: DnsAnswer) -> None:
         """Keep an answer that was just given."""
@@ -142,17 +152,37 @@ class Memory:
         # A clock that was set back makes nothing younger than now.
         return max(0.0, self._now() - row.seen)
 
+    def _latest(self, mailboxes: list[str]) -> dict[str, Kept]:
+        try:
+            return self._store.latest_many(mailboxes, self._key)
+        except DamagedRowError:
+            if len(mailboxes) == 1:
+                return {}
+        # One of them: the others are still good for an answer.
+        found: dict[str, Kept] = {}
+        for mailbox in mailboxes:
+            found |= self._latest([mailbox])
+        return found
+
+    def _latest_of_domain(self, domain: str) -> Kept | None:
+        try:
+            return self._store.latest_of_domain(domain, self._key)
+        except DamagedRowError:
+            return None
+
     def _report(self, row: Kept, address: Address) -> Report | None:
-        evidence = replace(codec.decode_evidence(row.data, "the store"), address=address)
-        report = self._judge(evidence)
+        evidence = _read(row)
+        if evidence is None:
+            return None
+        report = self._judge(replace(evidence, address=address))
         age = self._age(row)
         return replace(report, stored=Stored(age, row.mailbox)) if age < lasts(report) else None
 
     def _of_the_domain(self, addresses: list[Address]) -> dict[str, Report]:
-        row = self._store.latest_of_domain(addresses[0].domain, self._key)
-        if row is None:
+        row = self._latest_of_domain(addresses[0].domain)
+        evidence = None if row is None else _read(row)
+        if row is None or evidence is None:
             return {}
-        evidence = codec.decode_evidence(row.data, "the store")
         age = self._age(row)
         if age >= for_domain(self._judge(evidence)):
             return {}
@@ -162,3 +192,10 @@ class Memory:
             if other is not None and age < for_domain(report := self._judge(other)):
                 found[address.mailbox] = replace(report, stored=Stored(age, row.mailbox))
         return found
+
+
+def _read(row: Kept) -> Evidence | None:
+    try:
+        return codec.decode_evidence(row.data, "the store")
+    except codec.EvidenceError:
+        return None

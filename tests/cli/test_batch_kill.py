@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.full  # they need nothing, but half a minute
+
 HOSTS = 20
 DOMAINS = 60
 EACH = 12

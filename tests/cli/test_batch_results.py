@@ -15,8 +15,8 @@ from probe.cli import UsageError, results
 from probe.cli.results import Results
 from probe.cli.resume import OutputFile
 from probe.codec import decode_evidence
+from probe.core.alike import Judge, Line
 from probe.core.callout import Callout
-from probe.core.classify import judge
 from probe.core.tally import Tally
 from probe.net.spool import Entry, Spool
 from tests.support import make
@@ -172,13 +172,15 @@ def test_evidence_is_kept_and_encoded_once(tmp_path: Path) -> None:
 def test_a_fault_of_ours_costs_one_result_and_not_the_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(evidence: Evidence, callout: Callout) -> object:
+    plain = Judge.line
+
+    def broken(self: Judge, evidence: Evidence, data: bytes) -> Line:
         if evidence.address.local == "2":
             raise ZeroDivisionError("by nothing")
-        return judge(evidence, callout)
+        return plain(self, evidence, data)
 
     async def body(made: Run) -> None:
-        monkeypatch.setattr(results, "judge", broken)
+        monkeypatch.setattr(Judge, "line", broken)
         for number in (2, 3, 1):
             made.deliver(number)
 

@@ -318,7 +318,7 @@ def test_few_descriptors_lower_the_concurrency(world: World, tmp_path: Path) -> 
     done = run(*arguments(world, "-q", given(tmp_path, GOOD)), preexec_fn=limited)
     assert causes(done.stdout) == {GOOD: "sender-exists"}
     assert done.stderr == (
-        "probe-sender: this process may open 128 files, enough for 16 probes at once and not 500;"
+        "probe-sender: this process may open 128 files, enough for 14 probes at once and not 500;"
         " ulimit -n raises it\n"
     )
 

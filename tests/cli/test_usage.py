@@ -30,7 +30,10 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["Explain"], ["did you mean probe-sender explain?"]),
     (["help"], ["did you mean probe-sender --help?"]),
     (["version"], ["did you mean probe-sender --version?"]),
-    (["nothing-like-it"], ["the commands are audit, batch, demo, doctor, explain, history, log, preflight, schema"]),
+    (
+        ["nothing-like-it"],
+        ["the commands are audit, batch, demo, doctor, explain, history, log, preflight, schema"],
+    ),
     (["-v", "explain", ADDRESS, "--dns-server=x"], ["--dns-server"]),
     (["<>"], ["null sender", "needs no verification"]),
     ([""], ["null sender"]),

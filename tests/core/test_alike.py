@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from probe.codec import encode
 from probe.core import address, alike
 from probe.core.address import AddressError, parse
 from probe.core.alike import Judge
@@ -157,6 +158,74 @@ def test_many_are_judged_as_each_alone(
         assert msgspec.json.encode(shared.judge(evidence)) == msgspec.json.encode(judge(evidence, callout))
 
 
+@pytest.mark.parametrize("name", EVIDENCE)
+@given(
+    callout=st.sampled_from(CALLOUTS),
+    mailboxes=st.lists(
+        st.tuples(LOCALS, STRETCHES, st.sampled_from((0.0, 3.25)), st.integers(0, 1), st.booleans()),
+        min_size=4,
+        max_size=6,
+    ),
+)
+@settings(max_examples=20)
+def test_lines_from_pieces_are_the_encoded_reports(
+    name: str, callout: Callout, mailboxes: list[tuple[str, float, float, int, bool]]
+) -> None:
+    shared = Judge(callout, encode)
+    for local, stretch, shift, before, bare in mailboxes:
+        evidence = another(EVIDENCE[name], local, stretch, shift, before)
+        if bare:
+            evidence = replace(evidence, address=replace(evidence.address, given=evidence.address.mailbox))
+        report = judge(evidence, callout)
+        line = shared.line(evidence, encode(evidence))
+        assert line.data == encode(report)
+        assert (line.cause, line.reason) == (report.cause, report.reason)
+
+
+def spelled(evidence: Evidence, local: str, words: str) -> Evidence:
+    """Give the evidence with the address as it is in an envelope, and with these words to RCPT."""
+    evidence = another(evidence, local, 1.0, 0.0, 0)
+    session = evidence.hosts[0].sessions[0]
+    exchanges = tuple(
+        replace(each, reply=replace(each.reply, lines=(words,)))
+        if each.stage is Stage.RCPT and each.reply
+        else each
+        for each in session.exchanges
+    )
+    host = replace(evidence.hosts[0], sessions=(replace(session, exchanges=exchanges),))
+    address = replace(evidence.address, given=evidence.address.mailbox)
+    return replace(evidence, address=address, hosts=(host,))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "250 2.1.5 Ok",
+        '250 "zq--timing--qz"',
+        '250 2.1.5 "zq--evidence--qz" \\"zq--seconds--qz\\"',
+        f"250 {alike.MODEL} %b %(x)s",
+        "250 caf\u00e9 \x7f\x85",
+        "550 5.1.1 User unknown \x9b",
+    ],
+)
+def test_no_words_get_between_the_pieces(words: str) -> None:
+    shared = Judge(None, encode)
+    for number in range(5):
+        evidence = spelled(WAITS["accepted"], f"user{number}", words)
+        assert shared.line(evidence, encode(evidence)).data == encode(judge(evidence))
+
+
+def test_a_line_of_a_known_shape_needs_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Judge(None, encode)
+    evidence = spelled(WAITS["accepted"], "user", "250 2.1.5 Ok")
+    for _ in range(3):
+        shared.line(evidence, encode(evidence))
+    monkeypatch.setattr(alike._Shape, "report", None)
+    monkeypatch.setattr(shared, "_encode", None)
+    assert shared.line(evidence, b"{}").data.count(b'"evidence":{}') == 1
+
+
+@pytest.mark.full  # they need nothing, but ten seconds
 @pytest.mark.parametrize("callout", CALLOUTS, ids=lambda callout: f"{callout.version_text} {callout.text}")
 @pytest.mark.parametrize("name", WAITS)
 def test_every_length_of_the_waits(name: str, callout: Callout) -> None:

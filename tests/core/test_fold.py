@@ -216,7 +216,7 @@ def test_a_host_that_was_held_back_says_nothing() -> None:
     assert verdict(waiting) == ("host.held-back", "certain")
     assert judge(run(waiting)).cause is Cause.INCONCLUSIVE
     assert verdict(waiting, says(LATER, 2))[0] == "rcpt.deferred"
-    assert verdict(waiting, says("250 Ok", 2)) == ("rcpt.accepted", "certain")
+    assert verdict(waiting, says("250 Ok", 2)) == ("rcpt.accepted", "probable")
 
 
 def test_a_denial_is_less_certain_beside_a_host_that_was_held_back() -> None:

@@ -53,6 +53,16 @@ class World:
         for n in range(times):
             self.agenda.add(work(number, n), provider)
 
+    def meet(self, *numbers: int) -> None:
+        """Let a first visit of each of these hosts pass, so that it may have several at once."""
+        for number in numbers:
+            self.wait(number)
+            ((place, _),) = self.agenda.take(1)
+            self.wait(number)  # or it would be forgotten
+            self.agenda.leave(place, None)
+        self.now += 10.0
+        self.ledger.returned.clear()
+
     def turn(self, room: int = 8) -> list[str]:
         self.taken = self.agenda.take(room)
         return [place.ip for place, _ in self.taken]
@@ -72,9 +82,22 @@ def work(number: int, n: int = 0) -> Work:
     )
 
 
+def test_until_a_host_is_met_one_connection_finds_out_for_all() -> None:
+    world = World(gap=0.0)
+    world.wait(1, 4)
+    assert world.turn() == ["192.0.2.1"]
+    first = world.taken[0][0]
+    assert world.turn() == []
+    world.agenda.leave(first, None)
+    assert world.turn() == ["192.0.2.1"]
+    assert world.turn() == ["192.0.2.1"]
+    assert world.turn() == []
+
+
 def test_each_host_gets_one_turn_before_any_gets_a_second() -> None:
     world = World(gap=0.0)
-    world.wait(1, 5)
+    world.meet(1)
+    world.wait(1, 4)
     world.wait(2, 1)
     world.wait(3, 1)
     assert world.turn(3) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
@@ -84,19 +107,20 @@ def test_each_host_gets_one_turn_before_any_gets_a_second() -> None:
 
 def test_a_host_has_two_connections_at_most_and_a_gap_between_their_starts() -> None:
     world = World()
-    world.wait(1, 4)
+    world.meet(1)
+    world.wait(1, 3)
     assert world.turn() == ["192.0.2.1"]
     first = world.taken[0][0]
     assert world.turn() == []
-    assert world.agenda.due() == 1001.0
-    world.now = 1001.0
+    assert world.agenda.due() == 1011.0
+    world.now = 1011.0
     assert world.turn() == ["192.0.2.1"]
-    world.now = 1010.0
+    world.now = 1020.0
     assert world.turn() == []
     assert world.agenda.due() is None
     world.agenda.leave(first, None)
     assert world.turn() == ["192.0.2.1"]
-    assert world.ledger.returned == ["192.0.2.1"]
+    assert world.ledger.returned == ["192.0.2.1", "192.0.2.1"]  # of the meeting too
 
 
 def test_a_provider_is_not_given_more_than_its_share() -> None:

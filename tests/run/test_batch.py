@@ -235,7 +235,10 @@ async def test_a_domain_that_the_dns_decides_costs_no_connection() -> None:
 
 
 @runs
-async def test_an_answer_that_came_after_others_and_settles_nothing_is_asked_again_alone() -> None:
+async def test_an_answer_that_came_after_others_and_settles_nothing_is_asked_again_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FIRST, Sign.LATER, 0.2)
     host = CountingHost(
         "127.0.0.2", lambda number, line: "451 4.3.2 Later" if number == 1 and "<u5@" in line else None
     )
@@ -288,7 +291,10 @@ async def test_the_budget_of_a_day_is_kept_and_said() -> None:
 
 
 @runs
-async def test_who_is_not_settled_by_the_first_mail_host_hears_the_second() -> None:
+async def test_who_is_not_settled_by_the_first_mail_host_hears_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FIRST, Sign.LATER, 0.2)
     two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
     two += "mx1.example. 300 A 127.0.0.2\nmx2.example. 300 A 127.0.0.3"
     first = everybody("127.0.0.2", u1="451 4.3.0 Try again later", u2=UNKNOWN)

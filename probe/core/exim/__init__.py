@@ -109,9 +109,14 @@ def _loops(evidence: Evidence, way: Route) -> tuple[str, ...]:
 def dns_seconds(evidence: Evidence) -> float | None:
     """Say how long the look-ups take; None where one was given up, because resolvers have limits of their own."""
     answers = evidence.dns
-    if any(answer.outcome in _UNHEARD for answer in answers):
-        return None
-    return max((a.ended for a in answers), default=0.0) - min((a.asked for a in answers), default=0.0)
+    if not answers:
+        return 0.0
+    asked, ended = answers[0].asked, answers[0].ended
+    for answer in answers:
+        if answer.outcome in _UNHEARD:
+            return None
+        asked, ended = min(asked, answer.asked), max(ended, answer.ended)
+    return ended - asked
 
 
 @lru_cache(maxsize=16)  # one callout serves a whole batch

@@ -1,0 +1,120 @@
+"""What one visit of a batch has learned, and later ones need not ask.
+
+Mail hosts that are the same for everybody, and the random mailbox of --catch-all. Each is of a bounded size: what was
+learned first is forgotten first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from probe.core.expiry import NOT_KEPT
+from probe.core.model import Stage
+from probe.core.rebase import shift
+from probe.run.lane import accepted
+
+if TYPE_CHECKING:
+    from probe.core.model import Canary, Exchange, HostEvidence
+    from probe.run.memory import Memory
+
+LEARNED = 1000
+"""Mail hosts that are remembered as being the same for everybody; of each the search of its path is kept."""
+DOMAINS = 1000
+"""Domains whose random mailbox is remembered."""
+
+
+class Learned(Struct, frozen=True):
+    """A mail host as everybody meets it, in seconds since `zero` of the batch's clock, seen at `at`."""
+
+    zero: float
+    at: float
+    host: HostEvidence
+    canary: Canary | None
+    cut_short: bool = False
+
+
+class Hosts:
+    """Mail host addresses that are the same for everybody, believed for `NOT_KEPT` seconds."""
+
+    def __init__(self) -> None:
+        self._learned: OrderedDict[str, Learned] = OrderedDict()
+        self._rebuffs: OrderedDict[str, int] = OrderedDict()
+        self._single: OrderedDict[str, None] = OrderedDict()
+
+    def known(self, ip: str, now: float) -> Learned | None:
+        """Give what is known of a host and may still be believed."""
+        learned = self._learned.get(ip)
+        return learned if learned is not None and now - learned.at < NOT_KEPT else None
+
+    def learn(self, ip: str, learned: Learned) -> None:
+        """Remember a host."""
+        self._learned[ip] = learned
+        if len(self._learned) > LEARNED:
+            self._learned.popitem(last=False)
+
+    def ask_singly(self, ip: str) -> None:
+        """Ask this host about one address a connection from now on."""
+        self._single[ip] = None
+        if len(self._single) > LEARNED:
+            self._single.popitem(last=False)
+
+    def asked_singly(self, ip: str) -> bool:
+        """Whether this host is to be asked about one address a connection."""
+        return ip in self._single
+
+    def rebuffed(self, ip: str) -> int:
+        """Count how often a host has turned everybody away because we come too often."""
+        times = self._rebuffs.pop(ip, 0) + 1
+        self._rebuffs[ip] = times
+        if len(self._rebuffs) > LEARNED:
+            self._rebuffs.popitem(last=False)
+        return times
+
+
+class RandomMailboxes:
+    """The answers to the random mailboxes of --catch-all, one for each domain; `wanted` is that option."""
+
+    def __init__(self, memory: Memory | None, *, wanted: bool) -> None:
+        self._memory = memory
+        self._wanted = wanted
+        self._answers: OrderedDict[str, tuple[float, Exchange] | None] = OrderedDict()
+
+    def recall(self, domain: str) -> None:
+        """Take what the store knows of a domain that is opened."""
+        if self._wanted and self._memory is not None and domain not in self._answers:
+            known = self._memory.random(domain)
+            if known is not None:
+                self._remember(domain, known)
+
+    def asks(self, domain: str) -> bool:
+        """Whether this visit asks for the random mailbox; from now on no other one does."""
+        if not self._wanted or domain in self._answers:
+            return False
+        self._remember(domain, None)
+        return True
+
+    def noted(self, domain: str, host: HostEvidence, zero: float) -> HostEvidence:
+        """Note the answer to the random mailbox, or add it to an address that was taken without it."""
+        if not self._wanted:
+            return host
+        session = host.sessions[-1]
+        found = next((ex for ex in session.exchanges if ex.stage is Stage.RCPT_RANDOM), None)
+        if found is not None:
+            self._remember(domain, (zero, found) if found.reply is not None else None)
+            return host
+        known = self._answers.get(domain)
+        if known is None or not accepted(session):
+            return host
+        answer = shift(known[1], known[0] - zero)
+        place = next(n for n, ex in enumerate(session.exchanges) if ex.stage is Stage.RCPT) + 1
+        exchanges = (*session.exchanges[:place], answer, *session.exchanges[place:])
+        return replace(host, sessions=(*host.sessions[:-1], replace(session, exchanges=exchanges)))
+
+    def _remember(self, domain: str, answer: tuple[float, Exchange] | None) -> None:
+        self._answers[domain] = answer
+        if len(self._answers) > DOMAINS:
+            self._answers.popitem(last=False)
