@@ -19,7 +19,7 @@ EACH = 8.0
 """Goal: KiB for each waiting probe, at the smaller number."""
 WHOLE = 120.0
 """Goal: MiB for the whole process, at the larger number."""
-FEW, MANY = World(20_000, 2_000, 2_000), World(100_000, 2_000, 2_000)
+FEW, MANY = World(50_000, 1_000, 1_000), World(100_000, 2_000, 2_000)
 MORE = 5.0
 """Goal: MiB that the larger number of addresses may take beyond the smaller, which is 64 octets each."""
 PATIENT = ("--timeout", "600", "--reply-timeout", "600", "--gap", "0", "--no-store")

@@ -187,6 +187,7 @@ def _likeness(evidence: Evidence, patience: float) -> object | None:
         (host.name, host.ip, host.port, host.preference, host.origin, host.scope),
         session.connect.local_ip,
         session.before > 0,
+        session.connect.ended < 0.0,
         said,
         None if host.path is None else _path_of(host.path),
     )

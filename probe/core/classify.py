@@ -216,6 +216,15 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         and item.side is Side.OURS
         and verdict.side is not Side.OURS
     )
+    sessions = [session for item in judged for session in item.host.sessions]
+    if any(session.before for session in sessions):
+        notes.append("It was asked after other addresses of its domain, over the same connection.")
+    learned = [item for item in judged if item.host.sessions and item.host.sessions[0].connect.ended < 0.0]
+    notes.extend(
+        f"{item.host.name} [{item.host.ip}] was not called for this address:"
+        " it is told as another one of the same batch has met it, for it meets all alike."
+        for item in learned
+    )
     if stopped(evidence):
         notes.append("The run ended early; what is missing from the evidence was not seen.")
     return tuple(notes)

@@ -50,10 +50,11 @@ RETRIES = 2
 asked before it over the connection, and of a host that turns everybody away because we come too often."""
 DNS_AGE = 5.0
 """Seconds between the look-ups of a domain and the visit of its host up to which both count as one run."""
-WAITING = 1
-"""Domains that wait for their mail host, for each worker, before no further one is opened."""
-PARK_ABOVE = 64
-"""Domains of one provider that wait in memory; further ones wait on disk."""
+LEAST_WAITING = 64
+"""Domains that wait for their mail host before no further one is opened: as many as there are workers, and so many at
+least."""
+SHARE = 16
+"""Of them that many a part may wait for one provider; further ones wait on disk."""
 RENEW = 30.0
 """Seconds between two signs of life to the ledger, which believes one for two minutes."""
 TICK = 0.5
@@ -109,7 +110,8 @@ class Batch:
         self._memory = memory
         self._ledger = ledger
         self._agenda = Agenda(ledger, limits, time.time)
-        self._concurrency = concurrency
+        self._most_waiting = max(LEAST_WAITING, concurrency)
+        self._park_above = self._most_waiting // SHARE
         self._started = zero
         self._options = options_of(settings, helo=engine.own_name())
         self._lanes = Lanes(engine, self._options, seed=seed, searches=searches)
@@ -218,7 +220,7 @@ class Batch:
         if self._granted:
             place, work = self._granted.popleft()
             return self._visit(place, work)
-        if self._agenda.waiting < WAITING * self._concurrency:
+        if self._agenda.waiting < self._most_waiting:
             if not self._waiting:
                 self._waiting.extend(self._unparked() or self._ready())
             if self._waiting:
@@ -240,8 +242,8 @@ class Batch:
     def _unparked(self) -> list[tuple[str, int]]:
         """Fetch parked domains of a provider that has room again."""
         for provider in self._parked:
-            if self._agenda.waiting_of(provider) < PARK_ABOVE // 2:
-                found = self._spool.parked(provider, PARK_ABOVE // 2)
+            if self._agenda.waiting_of(provider) < self._park_above // 2:
+                found = self._spool.parked(provider, self._park_above // 2)
                 if not found:
                     self._parked.discard(provider)
                 return found
@@ -268,7 +270,7 @@ class Batch:
         self._random.recall(domain)
         if targets:
             provider = self.domains.provider(targets[0].name)
-            if self._agenda.waiting_of(provider) >= PARK_ABOVE:
+            if self._agenda.waiting_of(provider) >= self._park_above:
                 self.domains.park(domain, provider, chunk)
                 self._parked.add(provider)
                 return
