@@ -48,6 +48,7 @@ def _reports(args: Namespace) -> tuple[list[Report], bool]:
     from probe.cli.keeping import earlier_of, kept, open_existing, report_of
     from probe.core.address import AddressError, parse
     from probe.core.expiry import key
+    from probe.net.store import StoreError
 
     try:
         mailbox = parse(args.address).mailbox
@@ -57,8 +58,11 @@ def _reports(args: Namespace) -> tuple[list[Report], bool]:
     store = open_existing(args)
     if store is None:
         return [], False
-    with closing(store):
-        rows = list(kept(store.history(mailbox)))
+    try:
+        with closing(store):
+            rows = list(kept(store.history(mailbox)))
+    except StoreError as error:  # not of one evidence, which `kept` leaves out: of the tables
+        raise UsageError(str(error)) from None
     found = [None if row is None else report_of(row, store.path, callout) for row in rows]
     reports: list[Report] = []
     before: dict[str, Report] = {}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.1
 """Seconds that a finished report waits for what the store has to say of before. By then the network was waited for
 longer than that as a rule; only an answer out of a cache next door can be faster than SQLite is loaded."""
+TOLD = 20
+"""Damaged evidences that are told one by one."""
 
 
 def path_of(args: Namespace) -> str:
@@ -59,13 +61,19 @@ def open_store(args: Namespace, warn: Callable[[str], None] = complain) -> Store
 def open_existing(args: Namespace) -> Store | None:
     """Open the store of a command that only reads it; None where there is none yet, for none is made.
 
-    Raises `UsageError` when it cannot be used.
+    Raises `UsageError` when it cannot be used, also where nobody can tell whether there is one.
     """
     from probe.net.store import Store, StoreError
 
     path = path_of(args)
     try:
-        return Store.open(path) if os.path.lexists(path) else None
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        pass  # opening it fails as well, and says why
+    try:
+        return Store.open(path)
     except StoreError as error:
         raise UsageError(str(error)) from None
 
@@ -143,19 +151,25 @@ def report_of(
 
 
 def kept(rows: Iterator[Kept]) -> Iterator[Kept | None]:
-    """Give what a store has, one after the other; None, said in one line, for what is damaged.
+    """Give what a store has, one after the other; None for what is damaged.
 
-    After damage that ends the reading altogether nothing follows.
+    That is said in one line each, and where there is more than `TOLD` the rest is counted in another one. After damage
+    that ends the reading altogether nothing follows.
     """
     from probe.net.store import StoreError
 
+    lost = 0
     while True:
         try:
             yield next(rows)
         except StopIteration:
+            if lost > TOLD:
+                complain(f"left out: {lost - TOLD:,} more that are damaged")
             return
         except StoreError as error:
-            complain(f"left out: {error}")
+            lost += 1
+            if lost <= TOLD:
+                complain(f"left out: {error}")
             yield None
 
 

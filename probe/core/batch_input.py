@@ -31,6 +31,10 @@ RECORD_LIMIT = 64 * 1024
 """Octets of a record of CSV that quotes stretch over several lines. More is a quote that nobody closed."""
 SAMPLE = 4096
 """Octets of the first line by which a file is told that is no text."""
+NEAR = 60
+"""Characters of a name by which it is compared with one that was mistyped."""
+LOOKED_AT = 1000
+"""Columns among which the one that was meant is looked for."""
 NAMES = ("address", "sender", "email", "e-mail", "email address", "e-mail address", "mailbox", "mail", "from")
 """What a column of addresses is called, the likeliest first; letters of either case."""
 _KEYS = ("address", "sender", "email")
@@ -200,9 +204,18 @@ def _table(first: str, column: str | None) -> _Table | None:
             )
         return _Table(delimiter, place, "" if "@" not in names[place] else first)
     if column.strip().casefold() not in names:
-        known = ", ".join(_show(name) for name in names[:20])
-        raise InputError(f"--column: the first line names no column {_show(column)}; it has {known}")
+        raise InputError(f"--column: the first line names no column {_show(column)}; {_meant(column, names)}")
     return _Table(delimiter, names.index(column.strip().casefold()), "")
+
+
+def _meant(column: str, names: list[str]) -> str:
+    import difflib  # noqa: PLC0415  # only who mistypes needs it
+
+    near = difflib.get_close_matches(
+        column.strip().casefold()[:NEAR], (name[:NEAR] for name in names[:LOOKED_AT]), 1
+    )
+    known = ", ".join(_show(name) for name in names[:20])
+    return f"did you mean {_show(near[0])}? It has {known}" if near else f"it has {known}"
 
 
 def _fields(record: str, delimiter: str) -> list[str]:

@@ -79,6 +79,9 @@ _SELECT = "SELECT mailbox, domain, key, seen, data, crc FROM evidence"
 _OF_MAILBOX = f"{_SELECT} WHERE mailbox = ? AND key = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
 _OF_DOMAIN = f"{_SELECT} WHERE domain = ? AND key = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
 _HISTORY = f"{_SELECT} WHERE mailbox = ? AND seen >= ? ORDER BY seen DESC LIMIT ?"
+_NEWEST = f"{_SELECT} WHERE mailbox = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
+# Answered by the index alone, whatever is damaged in the table.
+_MAILBOXES = "SELECT DISTINCT mailbox FROM evidence WHERE mailbox > ? AND seen >= ? ORDER BY mailbox LIMIT ?"
 # A bare column beside max() is that of the row with the maximum, which SQLite documents.
 _NEWEST_OF_EACH = (
     f"{_SELECT} JOIN (SELECT id, max(seen) FROM evidence WHERE mailbox > ? AND seen >= ?"  # noqa: S608  # no values
@@ -169,7 +172,7 @@ class Store:
         """Give the newest evidence of each address, under whatever key, in the order of the addresses.
 
         What is recorded meanwhile may be among them or not. A damaged one raises StoreError in its turn, as in
-        `history`, and whoever then asks for the next one gets it.
+        `history`, and whoever then asks for the next one gets it. Only damage to the index of addresses is the end.
         """
         # Not a generator: it would be at its end after the first error.
         return itertools.chain.from_iterable(self._pages())
@@ -177,12 +180,32 @@ class Store:
     def _pages(self) -> Iterator[Iterator[Kept]]:
         after = ""
         while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(_NEWEST_OF_EACH, (after, self._oldest(), PAGE)).fetchall()
-            if not rows:
+            try:
+                with self._database.reading() as connection:
+                    rows = connection.execute(_NEWEST_OF_EACH, (after, self._oldest(), PAGE)).fetchall()
+            except StoreError:  # SQLite gives none of many rows when one of them lies in a damaged page
+                mailboxes = self._mailboxes(after)
+                after = mailboxes[-1] if mailboxes else ""
+                for mailbox in mailboxes:
+                    yield filter(None, map(self._newest, (mailbox,)))
+            else:
+                after = rows[-1][0] if rows else ""
+                yield map(self._kept, rows)
+            if not after:
                 return
-            after = rows[-1][0]
-            yield map(self._kept, rows)
+
+    def _mailboxes(self, after: str) -> list[str]:
+        with self._database.reading() as connection:
+            return [each for (each,) in connection.execute(_MAILBOXES, (after, self._oldest(), PAGE))]
+
+    def _newest(self, mailbox: str) -> Kept | None:
+        """Give the newest evidence of an address alone; None where it was swept out meanwhile."""
+        try:
+            with self._database.reading() as connection:
+                row = connection.execute(_NEWEST, (mailbox, self._oldest())).fetchone()
+        except StoreError as error:
+            raise DamagedRowError(f"{error} (evidence of {mailbox!a})") from error
+        return None if row is None else self._kept(row)
 
     def _oldest(self) -> float:
         return self._now() - KEPT_FOR

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -68,10 +68,11 @@ class Engine:
     ) -> Evidence:
         """Collect the evidence of one address; `started` is the monotonic time that counts as 0.0."""
         zero = time.monotonic() if started is None else started
-        began = datetime.now(UTC).isoformat(timespec="milliseconds")
 
         def clock() -> float:
             return time.monotonic() - zero
+
+        began = (datetime.now(UTC) - timedelta(seconds=clock())).isoformat(timespec="milliseconds")
 
         settings = self.settings
         resolver = Resolver(

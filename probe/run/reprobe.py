@@ -11,7 +11,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from probe.codec import EvidenceError, encode
+from probe.codec import encode
 from probe.core.address import AddressError, parse
 from probe.core.classify import judge
 from probe.core.date import read_log_stamp
@@ -93,9 +93,8 @@ class Reprobe:
             return None
         try:
             return self._memory.reports([address]).get(address.mailbox)
-        except (EvidenceError, StoreError) as error:
-            # One evidence may be damaged and the rest sound; what is worse shows when something is to be kept.
-            self.remarks[str(error)] = f"left out: {error}"
+        except StoreError as error:
+            self._give_up(error)
         return None
 
     def _remember(self, evidence: Evidence) -> None:

@@ -26,14 +26,13 @@ _PLANNED = 50
 
 
 def csv_header() -> str:
-    """Give the first line: the columns of `spreadsheet`, and `age`."""
-    return spreadsheet.header()[:-1] + ",age\n"
+    """Give the first line: the columns of `spreadsheet`."""
+    return spreadsheet.header()
 
 
 def csv_row(report: Report) -> str:
     """Give the line of a result; `age` is how many seconds ago it was observed, empty for one of this run."""
-    age = "" if report.stored is None else f"{report.stored.age:.0f}"
-    return f"{spreadsheet.row(report)[:-1]},{age}\n"
+    return spreadsheet.row(report)
 
 
 # --- the table of causes -----------------------------------------------------------------------------------

@@ -254,6 +254,28 @@ def test_what_only_reads_refuses_it(make: Callable[[Path], Path], command: list[
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.parametrize("command", [["history", GOOD], ["explain", "--all"]])
+def test_what_only_reads_tells_when_every_table_is_damaged(command: list[str], tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    with closing(Store.open(str(tmp_path / "whole"))) as store:
+        store.record([Kept(GOOD, "good.example", "k", time.time(), b"{}" * 5000)])
+    content = (tmp_path / "whole").read_bytes()
+    path.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    done = run(*command, "--store", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"store {path}: it is damaged" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["history", GOOD], ["explain", "--all"]])
+def test_a_store_that_nobody_can_look_for_is_not_said_to_be_absent(
+    command: list[str], tmp_path: Path
+) -> None:
+    done = run(*command, "--store", str(tmp_path / ("x" * 300)))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "it cannot be opened (File name too long)" in done.stderr
+
+
 def test_a_full_disk_costs_one_line(world: World, tmp_path: Path) -> None:
     path = tmp_path / "store"
 
@@ -481,6 +503,20 @@ def test_all_but_the_bad_one_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert (out, len(lines_of(err))) == ("", 1)
 
 
+def test_a_store_that_is_damaged_everywhere_does_not_flood_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with closing(Store.open(str(STORE))) as store:
+        store.record([Kept(f"u{n}@a.example", "a.example", "k", time.time(), b"{}") for n in range(50)])
+    with closing(sqlite3.connect(STORE)) as connection:
+        connection.execute("UPDATE evidence SET crc = crc + 1")
+        connection.commit()
+    assert main(["explain", "--all"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(lines_of(err))) == ("", 21)
+    assert lines_of(err)[-1] == "probe-sender: left out: 30 more that are damaged"
+
+
 @pytest.mark.usefixtures("one_bad_row")
 def test_a_diagnosis_does_without_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(world.arguments("--json", GOOD)) == 0
@@ -496,7 +532,7 @@ def test_a_diagnosis_does_without_it(world: World, capsys: pytest.CaptureFixture
 def test_the_probes_of_a_log_do_without_it(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (group,) = probed(world, tmp_path, capsys, failed=2 * HOUR, said=1)
+    (group,) = probed(world, tmp_path, capsys, failed=2 * HOUR)
     assert (group["now"], group["report"]["stored"]) == ("fixed-since", None)
 
 

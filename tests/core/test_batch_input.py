@@ -64,6 +64,14 @@ def test_a_column_by_name_or_number_with_a_header_or_without() -> None:
     assert read(b"1;a@example.com\n2;b@example.com\n", "2") == [(1, "a@example.com"), (2, "b@example.com")]
 
 
+def test_the_column_that_was_meant_is_named_also_among_many() -> None:
+    header = ",".join([f"c{number}" for number in range(30)] + ["Sender Address"]).encode()
+    with pytest.raises(
+        InputError, match=r"no column 'sender adress'; did you mean 'sender address\'\? It has 'c0'"
+    ):
+        read(header + b"\n", "sender adress")
+
+
 @pytest.mark.parametrize("column", ["3", "0", "mail", "999999999999"])
 def test_a_column_that_is_not_there(column: str) -> None:
     with pytest.raises(InputError, match="--column: the first line"):

@@ -136,6 +136,13 @@ def compare(evidence: Evidence, real: Verified, callout: str, name: str = "", *,
 @pytest.mark.parametrize("name", GOLDEN)
 def test_prediction_is_what_exim_does(name: str) -> None:
     evidence, real = exim.both(cases.load(name), SHORT)
+    for _ in range(2):
+        view = exim.predict(evidence, SHORT)
+        if view is None or not any("another try may end as a time-out" in note for note in view.notes):
+            break
+        evidence, real = exim.both(
+            cases.load(name), SHORT
+        )  # by whole seconds Exim may have been a hair too late
     said = real.answers[0].reply
     assert said[-1] == EXPECTED.get(name, said[-1]), said
     compare(evidence, real, SHORT, name)

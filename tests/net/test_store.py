@@ -514,6 +514,32 @@ def test_a_row_whose_bytes_have_changed(path: Path) -> None:
             assert "in it is damaged" in one_line(refused.value, path)
 
 
+def test_a_damaged_page_costs_what_lies_in_it_and_no_more(path: Path) -> None:
+    names = [f"user{number:03}@example.com" for number in range(2 * store.PAGE + 50)]
+    with opened(path) as held:
+        held.record([kept(mailbox=name, data=name.encode() * 1500) for name in names])
+    mark = names[store.PAGE + 7].encode() * 20
+    content = path.read_bytes()
+    assert mark in content
+    at = content.index(mark) // 4096 * 4096
+    # Its pages hold on to each other by their first four octets: this one leads outside the file.
+    path.write_bytes(content[:at] + b"\x7f\xff\xff\xff" + content[at + 4 :])
+    found, said = [], []
+    with opened(path) as held:
+        rows = held.everything()
+        while True:
+            try:
+                found.append(next(rows).mailbox)
+            except StopIteration:
+                break
+            except StoreError as error:
+                said.append(one_line(error, path))
+    assert len(said) == 1
+    assert "it is damaged" in said[0]
+    assert names[store.PAGE + 7] in said[0]
+    assert found == [name for name in names if name != names[store.PAGE + 7]]
+
+
 def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.1)
     with opened(path) as held, closing(raw(path)) as other:
