@@ -121,7 +121,9 @@ class _Run:
         """Feed and ask at the same time until both are done, or one of them fails, or somebody interrupts."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` wants it to go on
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         args = self._args
         limits = Limits(
             per_host=args.per_host, gap=args.gap, per_provider=args.per_provider, per_day=args.per_day

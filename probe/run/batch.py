@@ -22,6 +22,7 @@ from probe.core.fold import cause_of, definite
 from probe.core.model import AddressForm, Cause, Evidence, Skip
 from probe.core.politeness import Sign
 from probe.core.rebase import shift
+from probe.net.spool import SpoolError
 from probe.net.store import StoreError
 from probe.run.agenda import Agenda, Asked, Look, Seen, Suspect, Work
 from probe.run.assemble import Assembly
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from probe.net.spool import Entry, Spool
     from probe.run.agenda import Place
     from probe.run.engine import Engine
-    from probe.run.lane import Visit
+    from probe.run.lane import Heard, Visit
     from probe.run.memory import Memory
 
 RETRIES = 2
@@ -309,16 +310,23 @@ class Batch:
                 lambda: time.monotonic() - started,
                 with_random=self._random.asks(work.domain),
                 again=turn.again,
+                rescue=lambda finished: self._rescue(work, finished, zero),
             )
             displeasure = visit.displeased
             self._hear(work, visit, zero, displeasure)
-        except (StoreError, DeliveryError):
+        except (StoreError, SpoolError, DeliveryError):
             raise
         except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
             for asked in (*chunk, *(suspect.asked for suspect in work.suspects)):
                 self._deliver.failed(asked.entry, bug)
         finally:
             self._agenda.leave(place, displeasure, returned=not turn.held)
+
+    def _rescue(self, work: Work, finished: list[Heard], zero: float) -> None:
+        """Deliver what a visit that is cut off knows already, where it settles an address."""
+        for heard in finished:
+            if not self._goes_on(work, heard.host):
+                self._settle(work, Suspect(heard.asked, zero, heard.host), None, cut_short=False)
 
     def _split(self, work: Work) -> list[Asked]:
         """Give the addresses of one visit; what they leave of the work waits again."""

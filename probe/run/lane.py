@@ -42,6 +42,11 @@ WATCHED = 3
 """Mail hosts whose acceptances are searched in every batch."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the visits under way, at least: by so much may a limit of theirs be overrun."""
+LATE = 1.0
+"""Seconds by which such a look comes late only where this process was stopped, or the machine was asleep."""
+SERIES = 15.0
+"""Seconds after which a connection goes on to no further address: its results are known when it ends, and whoever is
+killed before asks for them again."""
 
 _SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
 
@@ -93,6 +98,7 @@ class Lanes:
         self._limited: dict[_Lane, float] = {}
         self._unanswered: dict[_Lane, float] = {}
         self._looker: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     # --- the time of the visits ----------------------------------------------------------------------
 
@@ -105,6 +111,7 @@ class Lanes:
             self._unanswered[lane] = now + SLOW
         if self._looker is None:
             self._looker = loop.call_later(LOOK_EVERY, self._look)
+            self._due = now + LOOK_EVERY
 
     def connected(self, lane: _Lane) -> None:
         """Note that the connection of a visit has come to its end, whichever."""
@@ -118,6 +125,11 @@ class Lanes:
         """Search beside those that nobody has answered for a second, and end those whose time is up."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        late = now - self._due
+        if late > LATE:
+            # It was we who did not look, stopped or starved: nobody's time has passed meanwhile.
+            self._limited = {lane: ends + late for lane, ends in self._limited.items()}
+            self._unanswered = {lane: ends + late for lane, ends in self._unanswered.items()}
         while self._unanswered and (first := next(iter(self._unanswered.items())))[1] <= now:
             del self._unanswered[first[0]]
             first[0].look_out()
@@ -126,6 +138,7 @@ class Lanes:
                 break
             lane.expire()
         self._looker = loop.call_later(LOOK_EVERY, self._look) if self._limited else None
+        self._due = now + LOOK_EVERY
 
     # --- what they have learned of the way ------------------------------------------------------------
 
@@ -148,12 +161,14 @@ class Lanes:
         *,
         with_random: bool,
         again: Callable[[], Awaitable[bool]],
+        rescue: Callable[[list[Heard]], None],
     ) -> Visit:
         """Ask a mail host about these addresses, over one connection; only cancellation raises.
 
-        `again` waits until the same host may be connected to once more, false if that cannot be soon.
+        `again` waits until the same host may be connected to once more, false if that cannot be soon. `rescue` gets
+        what is finished when the visit is cancelled.
         """
-        return await _Lane(self, target, asked, clock, again, with_random=with_random).run()
+        return await _Lane(self, target, asked, clock, again, rescue, with_random=with_random).run()
 
 
 class _Lane:
@@ -166,9 +181,11 @@ class _Lane:
         asked: list[Asked],
         clock: Callable[[], float],
         again: Callable[[], Awaitable[bool]],
+        rescue: Callable[[list[Heard]], None],
         *,
         with_random: bool,
     ) -> None:
+        self._rescue = rescue
         self._lanes = lanes
         self._engine = lanes.engine
         self._settings = lanes.engine.settings
@@ -178,7 +195,7 @@ class _Lane:
         self._named = 1  # how many of them the connection has come to
         self._clock = clock
         self._again = again
-        self._enough = clock() + self._settings.timeout / 2
+        self._enough = clock() + min(self._settings.timeout / 2, SERIES)
         self._call: Call | None = None
         self._judged: dict[tuple[object, ...], bool] = {}
         self._began = 0.0
@@ -208,6 +225,7 @@ class _Lane:
         except asyncio.CancelledError:
             # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
             if task is None or not self._expired or task.uncancel() > cancelled:
+                self._rescue(self._finished())
                 raise
         finally:
             self._lanes.leave(self)
@@ -216,6 +234,17 @@ class _Lane:
             if self._canary is not None:
                 self._canary.cancel()
         return self._visit(extra, cut_short=self._expired)
+
+    def _finished(self) -> list[Heard]:
+        """Give the addresses that have their answer, although the connection had to be left before its end."""
+        finished = []
+        for asked, session in zip(self._asked, self._sessions[:-1], strict=False):
+            host = self._host(session)
+            cause = cause_of(host, self._lanes.options)
+            # Of refusals behind others the end of the connection would have told what they are worth.
+            if cause is Cause.SENDER_EXISTS or (cause in _SETTLED and not session.before):
+                finished.append(Heard(asked, host))
+        return finished
 
     def expire(self) -> None:
         """End it: its time is up. What is known by then is the result."""

@@ -10,6 +10,7 @@ that counts from then on.
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +22,7 @@ from probe.core.exim.cache import DOMAIN_POSITIVE
 from probe.core.expiry import dns_ttl, for_domain, key, lasts
 from probe.core.model import DnsAnswer, Stored
 from probe.core.rebase import shift
-from probe.net.store import DamagedRowError, Kept, KeptAnswer
+from probe.net.store import FUTURE, DamagedRowError, Kept, KeptAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,8 +150,9 @@ class Memory:
     # --- from a row to a report --------------------------------------------------------------------------
 
     def _age(self, row: Kept) -> float:
-        # A clock that was set back makes nothing younger than now.
-        return max(0.0, self._now() - row.seen)
+        age = self._now() - row.seen
+        # What was seen in the future was seen by a clock that has been set back since, who knows how long ago.
+        return max(0.0, age) if age > -FUTURE else inf
 
     def _latest(self, mailboxes: list[str]) -> dict[str, Kept]:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections import Counter
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -287,6 +288,71 @@ async def test_the_budget_of_a_day_is_kept_and_said() -> None:
     assert held.evidence.hosts[0].skipped is Skip.HELD_BACK
 
 
+class Forgetful:
+    """Says to everybody after the third recipient of a connection that he is unknown."""
+
+    def __init__(self) -> None:
+        self.heard: dict[int, int] = {}
+
+    def __call__(self, number: int, line: str) -> str | None:
+        if not line.startswith("RCPT"):
+            return None
+        self.heard[number] = self.heard.get(number, 0) + 1
+        return UNKNOWN if self.heard[number] > 3 else None
+
+
+@runs
+async def test_a_host_that_refuses_whoever_comes_after_too_many() -> None:
+    host = CountingHost("127.0.0.2", Forgetful())
+    async with Lab(zone(1, 1), {host.ip: host}) as lab:
+        results = await run(lab, users(9))
+    assert set(results.reasons.values()) == {"rcpt.accepted"}
+
+
+@runs
+async def test_several_refusals_at_the_end_are_held_against_one_more_question() -> None:
+    host = CountingHost("127.0.0.2", lambda _, line: UNKNOWN if "<u3@" in line or "<u4@" in line else None)
+    async with Lab(zone(1, 1), {host.ip: host}) as lab:
+        results = await run(lab, users(5))
+    assert Counter(results.reasons.values()) == {"rcpt.accepted": 3, "rcpt.user-unknown": 2}
+    assert [visit.asked for visit in host.visits[1:]] == [["u4@d0.example"]]
+
+
+@runs
+async def test_a_host_that_refuses_rset_is_asked_about_one_address_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FIRST, Sign.LATER, 0.05)
+    host = CountingHost("127.0.0.2", lambda _, line: "502 5.5.1 No RSET here" if line == "RSET" else None)
+    async with Lab(zone(1, 1), {host.ip: host}) as lab:
+        results = await run(lab, users(5))
+    assert set(results.reasons.values()) == {"rcpt.accepted"}
+    assert sum("RSET" in visit.commands for visit in host.visits) <= 2
+
+
+@runs
+async def test_a_learned_host_has_the_name_that_each_domain_gives_it() -> None:
+    names = "d0.example. 300 MX 10 a.example.\nd1.example. 300 MX 20 b.example.\n"
+    names += "a.example. 300 A 127.0.0.2\nb.example. 300 A 127.0.0.2"
+    refuses = "554 5.7.1 Your IP is listed at bl.example.org"
+    host = CountingHost("127.0.0.2", lambda _, line: refuses if not line else None)
+    async with Lab(names, {host.ip: host}) as lab:
+        results = await run(lab, ["u@d0.example", "u@d1.example"])
+    met = {mailbox: report.evidence.hosts[0] for mailbox, report in results.reports.items()}
+    assert (met["u@d0.example"].name, met["u@d0.example"].preference) == ("a.example", 10)
+    assert (met["u@d1.example"].name, met["u@d1.example"].preference) == ("b.example", 20)
+
+
+@runs
+async def test_a_short_limit_goes_on_to_the_next_mail_host() -> None:
+    two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
+    two += "mx1.example. 300 A 127.0.0.2\nmx2.example. 300 A 127.0.0.3"
+    dead, alive = DeadHost("127.0.0.2"), everybody("127.0.0.3")
+    async with Lab(two, {dead.ip: dead, alive.ip: alive}) as lab:
+        results = await run(lab, users(4), chosen=settings(lab, timeout=1.5))
+    assert set(results.reasons.values()) == {"rcpt.accepted"}
+
+
 # --- several mail hosts -----------------------------------------------------------------------------
 
 
@@ -319,6 +385,50 @@ async def test_a_slow_provider_does_not_hold_up_the_rest() -> None:
         addresses = [f"u@d{n}.example" for n in range(0, 200, 2)] + ["u@d1.example"]
         results = await run(lab, addresses, limits=Limits(gap=0.05), concurrency=4)
     assert results.order.index("u@d1.example") < 10
+
+
+# --- a run that is held up, or ended -----------------------------------------------------------------
+
+
+@runs
+async def test_a_stop_of_ours_is_nobody_elses_time_out() -> None:
+    host = CountingHost("127.0.0.2", delay=0.1)
+    async with Lab(zone(1, 1), {host.ip: host}) as lab:
+        # The whole process stands still, as it does when it is stopped or the machine sleeps.
+        asyncio.get_running_loop().call_later(0.4, time.sleep, 2.5)
+        results = await run(lab, users(3), chosen=settings(lab, timeout=2.0, reply_timeout=10.0))
+    assert set(results.reasons.values()) == {"rcpt.accepted"}
+    assert len(host.visits) == 1
+
+
+@runs
+async def test_what_is_accepted_when_the_run_is_ended_is_delivered() -> None:
+    host = CountingHost("127.0.0.2", delay=0.1, pipelining=False)
+    async with Lab(zone(1, 1), {host.ip: host}) as lab:
+        engine, spool, results, limits = Engine(settings(lab)), Spool(), Results(), Limits(gap=0.0)
+        read = [parse(text) for text in users(30)]
+        spool.add([Waiting(address.given, address.mailbox, address.domain) for address in read])
+        batch = Batch(
+            engine,
+            spool,
+            results,
+            limits=limits,
+            ledger=MemoryLedger(limits),
+            memory=None,
+            per_connection=50,
+            concurrency=4,
+            seed=1,
+            zero=time.monotonic(),
+        )
+        batch.ended()
+        running = asyncio.create_task(batch.run())
+        await asyncio.sleep(2.2)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await engine.aclose()
+    assert set(results.reasons.values()) == {"rcpt.accepted"}
+    assert len(host.visits[0].asked) - 2 <= len(results.reports) < 30
 
 
 # --- the random mailbox -----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def lane(*addresses: str, with_random: bool) -> _Lane:
     target = Target(TARGET.name, TARGET.ip, TARGET.preference, TARGET.origin, TARGET.scope, None)
     asked = [Asked(Entry(text, text, parse(text).domain), parse(text)) for text in addresses]
     lanes = Lanes(engine, options_of(CHOSEN, helo=CHOSEN.helo), seed=7)
-    return _Lane(lanes, target, asked, lambda: 0.0, again, with_random=with_random)
+    return _Lane(lanes, target, asked, lambda: 0.0, again, lambda _: None, with_random=with_random)
 
 
 def test_the_random_mailbox_comes_with_the_first_address_and_only_where_it_is_wanted() -> None:
