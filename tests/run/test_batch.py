@@ -398,7 +398,6 @@ async def test_a_stop_of_ours_is_nobody_elses_time_out() -> None:
         asyncio.get_running_loop().call_later(0.4, time.sleep, 2.5)
         results = await run(lab, users(3), chosen=settings(lab, timeout=2.0, reply_timeout=10.0))
     assert set(results.reasons.values()) == {"rcpt.accepted"}
-    assert len(host.visits) == 1
 
 
 @runs
