@@ -14,10 +14,8 @@ answer is then not 221: we read on until the peer closes, and `in_step` looks at
 
 With `following`, one connection serves several mailboxes: after a clean answer for one (`Script.contented`), from a
 peer that said nothing unasked, it is asked for the next. RSET, MAIL and RCPT then go out in one write where the peer
-offers PIPELINING (RFC 2920), and their replies are taken in order; otherwise one by one. What follows a refusal
-among them is held back until the replies to the rest have come (`_unread`). Each mailbox has a session of its own:
-the opening of the connection, its own exchanges, and the farewell. A reply too many may have shifted any of them, so
-it stands behind QUIT in all, where `in_step` counts it.
+offers PIPELINING (`group`), otherwise one by one. Each mailbox has a session of its own (`turns`). A reply too many
+may have shifted any of them, so it stands behind QUIT in all, where `in_step` counts it.
 
 QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
 nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
@@ -26,23 +24,25 @@ neither side knows what the other reads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
+from probe.core.actions import Action, Close, Send, StartTls
 from probe.core.audit import AuditScript
-from probe.core.model import Direction, Exchange, ExchangeOutcome, Purpose, Session, Stage, Tape, Tls
+from probe.core.group import Group
+from probe.core.model import Exchange, ExchangeOutcome, Purpose, Session, Stage, Tls
 from probe.core.plan import Plan, follow_up
 from probe.core.reply import ReplyReader
 from probe.core.script import Script
+from probe.core.step import in_step
 from probe.core.tape import Recorder
+from probe.core.turns import Around, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.model import Connect, Reply, TcpInfo
 
-__all__ = ["Close", "Conversation", "Plan", "Send", "StartTls", "follow_up", "in_step"]
+__all__ = ["Action", "Close", "Conversation", "Plan", "Send", "StartTls", "follow_up", "in_step"]
 
 SETTLE = 0.25
 """Seconds of silence before the next command, once a peer has answered more than it was asked: the segments
@@ -54,32 +54,7 @@ EXTRA_OCTETS = 65536
 SLICE = 1024
 """Octets that are read between two looks at these limits: of empty lines, each octet is a reply."""
 
-
-class Send(Struct, frozen=True):
-    """Write this command line, CRLF included; with PIPELINING several."""
-
-    line: bytes
-
-
-class StartTls(Struct, frozen=True):
-    """Send STARTTLS; once its 220 has come (the state is then `Stage.TLS`) negotiate and tell `tls_done`."""
-
-
-class Close(Struct, frozen=True):
-    """Close the connection; with `abort` at once, without reading or writing anything more."""
-
-    abort: bool
-
-
-Action = Send | StartTls | Close
-
-
-class _Turn(NamedTuple):
-    """What belongs to one mailbox that was asked for before the present one."""
-
-    mailbox: str
-    exchanges: tuple[Exchange, ...]
-    tape: tuple[int, int]
+_CLOSE: tuple[Action, ...] = (Close(abort=False),)
 
 
 class Conversation:
@@ -97,10 +72,8 @@ class Conversation:
         "_extra_octets",
         "_extras",
         "_following",
+        "_group",
         "_next",
-        "_opening",
-        "_parted",
-        "_pipelined",
         "_quiet",
         "_reader",
         "_script",
@@ -108,10 +81,8 @@ class Conversation:
         "_sent",
         "_tape",
         "_tls",
-        "_turn_tape",
         "_turning",
         "_turns",
-        "_unread",
         "awaiting",
         "finished",
         "plan",
@@ -140,20 +111,16 @@ class Conversation:
         self._chatty = False
         self._extras = 0
         self._extra_octets = 0
-        self._turns: tuple[_Turn, ...] = ()
-        self._opening = (0, 0)  # exchanges and entries of the tape that all mailboxes share
-        self._turn_tape = 0  # where the tape of the present mailbox begins
-        self._parted: int | None = None  # where its farewell begins, once there is one
+        self._turns = Turns(self._tape)
         self._turning = False  # the reply to the RSET between two mailboxes is waited for
-        self._pipelined: tuple[tuple[Stage, str], ...] = ()  # commands behind `awaiting` that are out already
-        self._unread = 0  # replies still to come to commands that a refusal before them made pointless
+        self._group = Group()
 
     @property
     def deadline(self) -> float | None:
         """When to call `timed_out` if no other event comes first; None when nothing is waited for."""
         if self.finished or self._deadline is None:
             return None
-        if self._next is None or self._unread or self._reader.pending:
+        if self._next is None or self._group.unread or self._reader.pending:
             return self._deadline
         return min(self._quiet, self._deadline)
 
@@ -173,16 +140,17 @@ class Conversation:
             return ()
         for start in range(0, len(data), SLICE):
             piece = data[start : start + SLICE]
-            kept = self._tape.received(piece, now, secure=self._secure)
+            kept = self._tape.received(piece, now, self._secure)
             for reply in self._reader.feed(kept, now):
                 self._take(reply)
-            why = self._excess(whole=len(kept) == len(piece))
-            if why is not None:
-                self._tape.dropped += max(0, len(data) - start - SLICE)
-                return self._flooded(why, now)
+            if self._extras or self._reader.overflowed or len(kept) < len(piece):
+                why = self._excess(len(kept) == len(piece))
+                if why is not None:
+                    self._tape.dropped += max(0, len(data) - start - SLICE)
+                    return self._flooded(why, now)
         return self._proceed(now)
 
-    def _excess(self, *, whole: bool) -> str | None:
+    def _excess(self, whole: bool) -> str | None:
         """Say which limit the peer has passed, if any; `whole`: the tape took all of its bytes."""
         if self._reader.overflowed:
             return "one reply without end"
@@ -202,7 +170,7 @@ class Conversation:
         deadline = self.deadline
         if deadline is None or now < deadline:
             return ()
-        if self._next is not None and not self._unread and not self._reader.pending:
+        if self._next is not None and not self._group.unread and not self._reader.pending:
             if now >= self._quiet:
                 return self._send(self._next, now)
             return self._flooded("never quiet enough for the next command", now)
@@ -270,49 +238,22 @@ class Conversation:
         elif self._next is not None:
             exchanges = (*exchanges, Exchange(self._next, None, now, now, ExchangeOutcome.CUT_SHORT))
         if not self._turns:
-            tape = self._tape.entries()
-            dropped, purpose = self._tape.dropped, self.plan.purpose
-            alone = Session(purpose, connect, exchanges, self._tls, tape, dropped, tcp, soft_error)
+            tape, dropped = self._tape.entries(), self._tape.dropped
+            alone = Session(self.plan.purpose, connect, exchanges, self._tls, tape, dropped, tcp, soft_error)
             return ((self.plan.rcpt, alone),)
-        shared, shared_tape = exchanges[: self._opening[0]], self._tape.entries(0, self._opening[1])
-        own = exchanges[self._opening[0] :]
-        farewell = _farewell(own)
-        own = tuple(exchange for exchange in own if exchange.stage not in _FAREWELL)
-        asked = self.unasked != self.plan.rcpt
-        parted = self._parted if self._parted is not None else self._tape.mark()
-        parting = parted if asked else self._turn_tape
-        parts = [(mailbox, part, self._tape.entries(*span)) for mailbox, part, span in self._turns]
-        if asked:
-            parts.append((self.plan.rcpt, own, self._tape.entries(self._turn_tape, parting)))
-        last_words = self._tape.entries(parting)
-        return tuple(
-            (
-                mailbox,
-                Session(
-                    purpose=self.plan.purpose,
-                    connect=connect,
-                    exchanges=(*shared, *part, *farewell),
-                    tls=self._tls,
-                    tape=(*shared_tape, *_between(number, tape), *tape, *last_words),
-                    dropped=self._tape.dropped,
-                    tcp=tcp,
-                    soft_error=soft_error,
-                    before=number,
-                ),
-            )
-            for number, (mailbox, part, tape) in enumerate(parts)
-        )
+        around = Around(self.plan.purpose, connect, self._tls, tcp, soft_error)
+        present = self.plan.rcpt if self.unasked != self.plan.rcpt else None
+        return self._turns.sessions(around, present, exchanges)
 
     # --- pairing and pacing ------------------------------------------------------------------------
 
     def _take(self, reply: Reply) -> None:
         """Pair a reply with the command that waits for one, or put it aside."""
+        if self._following is not None and self._group.passes_over(reply):
+            return  # the tape has it
         stage = self.awaiting
         if stage is not None and stage is not Stage.TLS:
             self._answered(stage, reply)
-            return
-        if self._unread:
-            self._unread -= 1  # the tape has it
             return
         self._chatty = True
         if reply.code == 421 and self._next is not None and self._next not in {Stage.TLS, Stage.QUIT}:
@@ -333,15 +274,12 @@ class Conversation:
             self.unasked = None
         self.awaiting = None
         after = self._script.follows(stage, reply)
-        if self._pipelined:
-            (ahead, command), *rest = self._pipelined
-            self._pipelined = tuple(rest)
-            if after is ahead:
-                self.awaiting, self._command = ahead, command
+        if self._group.ahead:
+            command = self._group.follow(after, reply)
+            if command is not None:
+                self.awaiting, self._command = after, command
                 self._deadline = reply.ended + self.plan.reply_timeout
                 return
-            self._unread = len(rest) + 1
-            self._pipelined = ()
         if after is not None:
             self._decide(after, reply.ended)
 
@@ -353,7 +291,7 @@ class Conversation:
         """Do what was decided, unless the peer may still be speaking."""
         if self._next is None:
             return self._farewell()
-        if self._unread:
+        if self._group.unread:
             return ()
         if self._next is Stage.TLS:
             # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
@@ -379,41 +317,36 @@ class Conversation:
         plan = script.next_mailbox(mailbox)
         if plan is None:
             return self._send(Stage.QUIT, now)
-        begin = self._tape.mark()
-        own = tuple(self._exchanges[self._opening[0] :])
-        self._turns += (_Turn(self.plan.rcpt, own, (self._turn_tape, begin)),)
-        del self._exchanges[self._opening[0] :]
-        self._tape.renew()
-        self._turn_tape = begin
+        self._turns.turn(self.plan.rcpt, self._exchanges)
         self._turning = True
         self.plan = plan
         self._await(Stage.RSET, now, plan.reply_timeout)
-        # RFC 2920 3.1: all three may stand anywhere in a group of commands.
-        ahead = (Stage.MAIL, Stage.RCPT) if script.pipelines else ()
-        lines = [f"{script.command(stage)}\r\n".encode() for stage in (Stage.RSET, *ahead)]
-        self._command, *rest = (line[:-2].decode("latin-1") for line in lines)
-        self._pipelined = tuple(zip(ahead, rest, strict=True))
-        together = b"".join(lines)
-        self._tape.sent(together, now, secure=self._secure)
+        together, self._command = self._line(Stage.RSET)
+        if script.pipelines:
+            # RFC 2920 3.1: all three may stand anywhere in a group of commands.
+            for stage in (Stage.MAIL, Stage.RCPT):
+                line, command = self._line(stage)
+                together += line
+                self._group.add(stage, command)
+        self._tape.sent(together, now, self._secure)
         return (Send(together),)
 
     def _farewell(self) -> tuple[Action, ...]:
         """Hang up once QUIT has its 221: after that nothing can be out of step, and waiting costs a second."""
-        last = self._exchanges[-1] if self._exchanges and self.awaiting is None else None
-        if last is None or last.stage is not Stage.QUIT or last.reply is None or last.reply.code != 221:
+        if self.awaiting is not None or not self._exchanges or self._reader.pending:
             return ()
-        if self._reader.pending:
+        last = self._exchanges[-1]
+        if last.stage is not Stage.QUIT or last.reply is None or last.reply.code != 221:
             return ()
         self.finished = True
-        return (Close(abort=False),)
+        return _CLOSE
 
     def _send(self, stage: Stage, now: float) -> tuple[Action, ...]:
         if self._following is not None:
-            if stage in _FIRST and not self._opening[0]:
-                self._opening = len(self._exchanges), self._tape.mark()
-                self._turn_tape = self._opening[1]
-            elif stage is Stage.QUIT and self._turns:
-                self._parted = self._tape.mark()
+            if stage in _FIRST:
+                self._turns.open(self._exchanges)
+            elif stage is Stage.QUIT:
+                self._turns.part()
         self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)
         return (self._write(stage, now),)
 
@@ -424,12 +357,15 @@ class Conversation:
         self._deadline = now + limit
 
     def _write(self, stage: Stage, now: float) -> Action:
-        line = f"{self._script.command(stage)}\r\n".encode()
-        self._command = line[:-2].decode(
-            "latin-1"
-        )  # as bytes are kept everywhere: an SMTPUTF8 mailbox has others
-        self._tape.sent(line, now, secure=self._secure)
+        line, self._command = self._line(stage)
+        self._tape.sent(line, now, self._secure)
         return StartTls() if stage is Stage.STARTTLS else Send(line)
+
+    def _line(self, stage: Stage) -> tuple[bytes, str]:
+        """Return a command line, and its text as bytes are kept everywhere: an SMTPUTF8 mailbox has others."""
+        text = self._script.command(stage)
+        line = text.encode()
+        return line + b"\r\n", text if len(line) == len(text) else line.decode("latin-1")
 
     def _break_off(
         self, outcome: ExchangeOutcome, now: float, detail: str | None = None, *, abort: bool = False
@@ -468,8 +404,7 @@ class Conversation:
         self._exchanges.append(Exchange(stage, command, sent, ended, outcome, reply, detail))
 
     def _note(self, text: str, now: float, detail: str | None = None) -> None:
-        if self._turns and self._parted is None:
-            self._parted = self._tape.mark()
+        self._turns.part()
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
 
 
@@ -479,64 +414,3 @@ def _script(plan: Plan, local_ip: str | None) -> Script | AuditScript:
 
 
 _FIRST = frozenset({Stage.MAIL, Stage.MAIL_REAL})
-_FAREWELL = frozenset({Stage.QUIT, Stage.EXTRA})
-
-
-def _farewell(own: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
-    """Return how a connection of several mailboxes ended, as it stands in the session of each.
-
-    A reply too many may belong to any of them, whenever it came: it stands behind QUIT. 421 may come unasked.
-    """
-    ends = [exchange for exchange in own if exchange.stage in _FAREWELL]
-    at = next((n for n, exchange in enumerate(ends) if exchange.stage is Stage.QUIT), 0)
-    early = [(e, e.reply is not None and e.reply.code == 421) for e in ends[:at]]
-    goodbyes = [exchange for exchange, goodbye in early if goodbye]
-    return (*goodbyes, *ends[at:], *(exchange for exchange, goodbye in early if not goodbye))
-
-
-def _between(number: int, tape: tuple[Tape, ...]) -> tuple[Tape, ...]:
-    """Say on the tape of a mailbox that others were asked for before it, between the opening and its own part."""
-    if not number or not tape:
-        return ()
-    others = "1 other address" if number == 1 else f"{number} other addresses"
-    return (Tape(tape[0].t, tape[0].t, Direction.NOTE, f"after {others}", tape[0].secure),)
-
-
-_TRANSACTION = frozenset(
-    {Stage.MAIL, Stage.RCPT, Stage.MAIL_REAL, Stage.RCPT_REAL, Stage.MAIL_AGAIN, Stage.RCPT_RANDOM}
-)
-
-
-def in_step(session: Session) -> bool | None:
-    """Tell whether every reply belongs to the command it stands beside; None when nothing shows it.
-
-    False: QUIT was answered as QUIT never is, or answered twice, so at least one earlier answer came a
-    command too late; or two replies of different class stood together where one was asked for (a command
-    generates exactly one, RFC 5321 4.2), so which of them is the answer is a guess. True: QUIT was answered
-    by 221 and nothing else came. Extra replies of the same class that were put aside in time, and a 421,
-    which may come unasked, take nothing away from that. None: no 221, and nothing amiss.
-    """
-    answered: Exchange | None = None
-    for exchange in session.exchanges:
-        if exchange.stage is not Stage.EXTRA:
-            answered = exchange
-        elif answered is not None and _contests(exchange, answered):
-            return False
-    if answered is None or answered.stage is not Stage.QUIT or answered.reply is None:
-        return None
-    code = answered.reply.code
-    if code is None or code // 100 == 2:
-        return True if code == 221 else None
-    return False
-
-
-def _contests(extra: Exchange, answered: Exchange) -> bool:
-    """Whether an unsolicited reply may be the true answer to the command before it."""
-    code = extra.reply.code if extra.reply is not None else None
-    if code is None:
-        return False
-    if answered.stage is Stage.QUIT:
-        return True
-    if answered.stage not in _TRANSACTION or answered.reply is None or answered.reply.code is None:
-        return False
-    return code != 421 and code // 100 != answered.reply.code // 100

@@ -44,12 +44,23 @@ _ENHANCED_LAST = re.compile(r"\(#" + _ENHANCED, re.ASCII)
 class ReplyReader:
     """The replies in a stream of bytes. One reader serves one connection, also across STARTTLS."""
 
-    __slots__ = ("_code", "_limit", "_line", "_lines", "_oddities", "_size", "_started", "overflowed")
+    __slots__ = (
+        "_code",
+        "_limit",
+        "_line",
+        "_lines",
+        "_oddities",
+        "_regular_limit",
+        "_size",
+        "_started",
+        "overflowed",
+    )
 
     def __init__(self, limit: int = REPLY_LIMIT) -> None:
         self.overflowed = False
         """The reply in progress passed a limit; further bytes are dropped until `flush` or `discard`."""
         self._limit = limit
+        self._regular_limit = min(_REGULAR_LIMIT, limit)
         self._reset()
 
     def _reset(self) -> None:
@@ -70,16 +81,18 @@ class ReplyReader:
         """Take the bytes that arrived at `now` (seconds); return the replies that they complete, in order."""
         replies: list[Reply] = []
         start = 0
-        if not self._size and len(data) <= min(_REGULAR_LIMIT, self._limit):
-            while (regular := _REGULAR.match(data, start)) is not None:
-                lines = data[start : regular.end() - 2].decode("latin-1").split("\r\n")
+        size = len(data)
+        if not self._size and size <= self._regular_limit:
+            while start < size and (regular := _REGULAR.match(data, start)) is not None:
+                end = regular.end()
+                lines = data[start : end - 2].decode("latin-1").split("\r\n")
                 replies.append(Reply(int(regular[1]), tuple(lines), (), now, now))
-                start = regular.end()
-        while start < len(data) and not self.overflowed:
+                start = end
+        while start < size and not self.overflowed:
             if not self._size:
                 self._started = now
             newline = data.find(b"\n", start)
-            stop = len(data) if newline < 0 else newline + 1
+            stop = size if newline < 0 else newline + 1
             if stop - start > self._limit - self._size:
                 stop = start + self._limit - self._size
                 newline = -1
@@ -224,8 +237,10 @@ def keywords(reply: Reply) -> dict[str, str]:
     offered: dict[str, str] = {}
     if reply.code is None or reply.code // 100 != 2:
         return offered
-    for text in texts_of(reply)[1:]:
-        keyword, _, parameters = text.partition(" ")
+    # Without oddities each line is a code, one character, and text: the table of nearly every host is read so.
+    texts = [line[4:] for line in reply.lines] if not reply.oddities else texts_of(reply)
+    for text in texts[1:]:
+        keyword, _, parameters = text.strip(" \t").partition(" ")
         if keyword:
             offered.setdefault(keyword.upper(), parameters.strip())
     return offered

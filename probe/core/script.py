@@ -51,7 +51,7 @@ COMMANDS: dict[Stage, str] = {
     Stage.RCPT_RANDOM: "RCPT TO:<%(random)s>",
     Stage.RSET: "RSET",
     Stage.MAIL_AGAIN: "MAIL FROM:<%(sender)s>%(utf8)s",
-    Stage.MAIL_REAL: "MAIL FROM:<%(sender)s>%(utf8)s",
+    Stage.MAIL_REAL: "MAIL FROM:<%(real)s>%(utf8)s",
     Stage.RCPT_REAL: "RCPT TO:<%(rcpt)s>",
     Stage.QUIT: "QUIT",
 }
@@ -65,6 +65,7 @@ class Script:
         "_answer",
         "_local_ip",
         "_offered",
+        "_parts",
         "_plan",
         "_random_retried",
         "_refusals",
@@ -80,19 +81,19 @@ class Script:
         self._secure = False
         self._after_rset = Stage.QUIT
         self._random_retried = False
-
-    def command(self, stage: Stage) -> str:
-        """Return the command line that asks for the reply of a stage, without CRLF."""
-        plan = self._plan
         again = plan.purpose is Purpose.REAL_SENDER  # then `mail_from` is the real sender already
-        real = stage is Stage.MAIL_REAL and not again
-        return COMMANDS[stage] % {
-            "helo": helo_argument(plan, self._local_ip),
-            "sender": real_sender(plan, self._local_ip) if real else plan.mail_from,
+        self._parts = {
+            "helo": helo_argument(plan, local_ip),
+            "sender": plan.mail_from,
+            "real": plan.mail_from if again else real_sender(plan, local_ip),
             "rcpt": plan.rcpt,
             "random": plan.random_rcpt,
             "utf8": " SMTPUTF8" if plan.utf8 else "",  # RFC 6531 3.4; without the offer no MAIL is sent
         }
+
+    def command(self, stage: Stage) -> str:
+        """Return the command line that asks for the reply of a stage, without CRLF."""
+        return COMMANDS[stage] % self._parts
 
     def contented(self) -> bool:
         """Whether the last answer was a clean one about the mailbox, so that another may be asked for."""
@@ -114,6 +115,7 @@ class Script:
         self._after_rset = Stage.MAIL
         # Once is enough: whether a host takes any local part is true of the domain.
         self._plan = structs.replace(self._plan, rcpt=mailbox, random_rcpt=None, utf8=utf8)
+        self._parts["rcpt"], self._parts["utf8"] = mailbox, " SMTPUTF8" if utf8 else ""
         return self._plan
 
     def follows(self, stage: Stage, reply: Reply) -> Stage | None:

@@ -42,24 +42,26 @@ class Recorder:
         self._kept = 0
         self._entries: list[Tape] = []
         self._first = 0  # the entry with which the session began
-        self._bytes = bytearray()
+        self._bytes: bytes | bytearray = b""  # of the entry that may still grow; a bytearray once it has
         self._direction = Direction.NOTE
         self._secure = False
         self._t = 0.0
         self._until = 0.0
 
-    def sent(self, data: bytes, now: float, *, secure: bool) -> None:
+    def sent(self, data: bytes, now: float, secure: bool) -> None:
         """Record our own bytes."""
         self._add(Direction.SENT, data, now, secure)
 
-    def received(self, data: bytes, now: float, *, secure: bool) -> bytes:
+    def received(self, data: bytes, now: float, secure: bool) -> bytes:
         """Record the peer's bytes and return those that were kept: all, until the limit is reached."""
-        kept = data[: BYTES_KEPT - self._kept]
-        size = len(kept)
+        size = len(data)
+        room = BYTES_KEPT - self._kept
+        if size > room:
+            self.dropped += size - room
+            data, size = data[:room], room
         self._kept += size
-        self.dropped += len(data) - size
-        self._add(Direction.RECEIVED, kept, now, secure)
-        return kept
+        self._add(Direction.RECEIVED, data, now, secure)
+        return data
 
     def note(self, text: str, now: float, *, secure: bool) -> None:
         """Record an event without bytes of its own, such as the peer's closing."""
@@ -85,17 +87,25 @@ class Recorder:
     def _add(self, direction: Direction, data: bytes, now: float, secure: bool) -> None:
         if not data:
             return
-        near = now - self._until <= GAP or len(self._entries) - self._first >= ENTRIES_APART
-        if not (self._bytes and near and direction is self._direction and secure == self._secure):
-            self._settle()
-            self._direction, self._secure, self._t = direction, secure, now
-        self._bytes += data
-        self._until = now
+        if self._bytes:
+            if (
+                direction is self._direction
+                and secure == self._secure
+                and (now - self._until <= GAP or len(self._entries) - self._first >= ENTRIES_APART)
+            ):
+                if isinstance(self._bytes, bytes):
+                    self._bytes = bytearray(self._bytes)
+                self._bytes += data
+                self._until = now
+                return
+            self._entries.append(self._last())
+        self._bytes = data  # most entries are one read or one write, and are never copied
+        self._direction, self._secure, self._t, self._until = direction, secure, now, now
 
     def _settle(self) -> None:
         if self._bytes:
             self._entries.append(self._last())
-            self._bytes.clear()
+            self._bytes = b""
 
     def _last(self) -> Tape:
         return Tape(self._t, self._until, self._direction, self._bytes.decode("latin-1"), self._secure)

@@ -2,8 +2,8 @@
 
 asyncio's own transports cost more than the whole conversation: each takes a quarter of a megabyte to read twenty
 bytes, and half a dozen objects and turns of the loop to begin and to end. A callout sends lines that always fit the
-socket's buffer and reads answers that fit one segment, so `add_reader` and `send` are all it needs; both work alike
-under uvloop. What must be encrypted goes on with aiosmtplib (`wire`), to which the socket is released.
+socket's buffer and reads answers that fit one segment, so to know when it is `ready`, `recv` and `send` are all it
+needs. What must be encrypted goes on with aiosmtplib (`wire`), to which the socket is released.
 
 An error that `send` meets is kept until everything that came before it has been read: a peer's last words are often
 why it hung up. The socket is closed at once, because what was sent is the kernel's already.
@@ -12,6 +12,9 @@ why it hung up. The socket is closed at once, because what was sent is the kerne
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from probe.net import ready
+from probe.net.ready import READ, WRITE
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +32,7 @@ class Line:
     closed after `close`; from either on nothing more is told.
     """
 
-    __slots__ = ("_error", "_fd", "_loop", "_lost", "_received", "_sock", "_unsent")
+    __slots__ = ("_error", "_fd", "_lost", "_ready", "_received", "_sock", "_unsent")
 
     def __init__(
         self,
@@ -38,31 +41,33 @@ class Line:
         received: Callable[[bytes], None],
         lost: Callable[[OSError | None], None],
     ) -> None:
-        self._loop = loop
+        self._ready = ready.of(loop)
         self._sock = sock
         self._fd = sock.fileno()
         self._received = received
         self._lost = lost
         self._unsent = b""
         self._error: OSError | None = None  # of a `send`
-        loop.add_reader(self._fd, self._readable)
+        self._ready.add(self._fd, READ, self._told)
 
     def send(self, data: bytes) -> None:
         """Write now, and what the kernel does not take as soon as it does."""
         if self._fd < 0 or self._error is not None:
             return
         if not self._unsent:
-            data = data[self._sent(data) :]
+            size = self._sent(data)
+            if size == len(data):
+                return
+            data = data[size:]
             if data and self._error is None:
-                self._loop.add_writer(self._fd, self._writable)
-        self._unsent += data
+                self._ready.change(self._fd, READ | WRITE)
+        if data:
+            self._unsent += data
 
     def release(self) -> bytes:
         """Let go of the socket, and return what could not be sent yet; what has come is still to be read from it."""
         if self._fd >= 0:
-            self._loop.remove_reader(self._fd)
-            if self._unsent:
-                self._loop.remove_writer(self._fd)
+            self._ready.drop(self._fd)
             self._fd = -1
         return self._unsent
 
@@ -74,7 +79,11 @@ class Line:
                 self._sent(rest)
             self._sock.close()
 
-    def _readable(self) -> None:
+    def _told(self, events: int) -> None:
+        if events & WRITE and self._unsent:
+            self._writable()
+        if not events & ~WRITE:
+            return
         try:
             data = self._sock.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
@@ -91,7 +100,7 @@ class Line:
         self._unsent = self._unsent[self._sent(self._unsent) :]
         if not self._unsent or self._error is not None:
             self._unsent = b""
-            self._loop.remove_writer(self._fd)
+            self._ready.change(self._fd, READ)
 
     def _sent(self, data: bytes) -> int:
         """Send what the kernel takes and return how much that was."""

@@ -1,9 +1,9 @@
 """TCP connect to an IP literal, with what the system and the network said about it.
 
-Our own sockets and our own timer: `create_connection` closes a socket that fails, and the reason with it. The
-socket is waited for with `add_writer`, which works the same under uvloop; an entry in the error queue wakes it
-too. SO_ERROR is read once for each time it is woken, because reading it clears it, and before the queue, because
-emptying that clears it as well.
+Our own sockets and our own timer: `create_connection` closes a socket that fails, and the reason with it. An error,
+or an entry in the error queue, wakes whoever waits for the socket to be `ready`, and is told: only then is
+there something to read. SO_ERROR is read once for each time, because reading it clears it, and before the queue,
+because emptying that clears it as well.
 
 An ICMP error is a result even where the kernel goes on: one that comes back while `connect` still holds the
 socket (from a firewall of this host, or the first router) is queued, and the socket stays in SYN_SENT. And some
@@ -21,12 +21,17 @@ from msgspec.structs import replace
 
 from probe.core.failures import connect_outcome, errno_name, notice_outcome
 from probe.core.model import Connect, ConnectOutcome
-from probe.net import tcp
+from probe.net import ready, tcp
+from probe.net.ready import WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.model import Notice
+
+
+NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
+"""Makes the socket what it must be without another system call (Linux, BSD)."""
 
 
 async def connect(
@@ -45,7 +50,8 @@ async def connect(
 class Attempt:
     """One attempt to open a connection to `ip`, from `source` if given, within `timeout` seconds of `clock`.
 
-    `mss` asks for segments of at most that many octets. `run` may be called once.
+    `mss` asks for segments of at most that many octets. `run` may be called once. Who has a timer of its own sets
+    `timed` False, and calls `give_up` at `due`.
     """
 
     __slots__ = (
@@ -61,6 +67,7 @@ class Attempt:
         "_sock",
         "_source",
         "_started",
+        "_timed",
         "_timeout",
     )
 
@@ -73,6 +80,7 @@ class Attempt:
         source: str | None,
         clock: Callable[[], float],
         mss: int | None = None,
+        timed: bool = True,
     ) -> None:
         self._ip = ip
         self._port = port
@@ -80,11 +88,12 @@ class Attempt:
         self._source = source
         self._clock = clock
         self._mss = mss
+        self._timed = timed
         self._started = clock()
         self._sock: socket.socket | None = None
         self._local_ip: str | None = None
         self._notices: tuple[Notice, ...] = ()
-        self._answered: asyncio.Future[bool] | None = None
+        self._answered: asyncio.Future[int] | None = None
         self._gave_up = False
         self._record: Connect | None = None
 
@@ -99,8 +108,9 @@ class Attempt:
             return self._ended(ConnectOutcome.NO_ROUTE, errno.EAFNOSUPPORT), None
         at_once = True
         try:
-            sock = self._sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)
+            sock = self._sock = socket.socket(family, socket.SOCK_STREAM | NONBLOCK)
+            if not NONBLOCK:
+                sock.setblocking(False)
             if self._source is not None:
                 sock.bind((self._source, 0))
             if self._mss is not None:
@@ -111,7 +121,7 @@ class Attempt:
             at_once = number != errno.EINPROGRESS
             number = await self._answer(sock, number)
             if number == 0:
-                if reporting:
+                if reporting:  # this also empties the queue of what came since it was looked at
                     tcp.report_errors(sock, family, False)
                 self._sock = None
                 return self._ended(ConnectOutcome.CONNECTED, None), sock
@@ -135,10 +145,15 @@ class Attempt:
         self._close()
         return record, None
 
+    @property
+    def due(self) -> float:
+        """When the time is up."""
+        return self._started + self._timeout
+
     def give_up(self) -> None:
         """End the wait as if the time were up."""
         self._gave_up = True
-        self._settle(False)
+        self._settle(0)
 
     def so_far(self) -> Connect:
         """Return what is known at this moment: the end, or that there is none yet."""
@@ -165,8 +180,10 @@ class Attempt:
         if number != errno.EINPROGRESS:
             self._notices = tcp.notices(sock, self._clock())
         while number == errno.EINPROGRESS:
-            answered = await self._wait(sock, self._started + self._timeout - self._clock())
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if answered else None
+            events = await self._wait(sock)
+            if events == WRITE:
+                return 0
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if events else None
             self._notices += tcp.notices(sock, self._clock())
             if number and _stands(sock):
                 number = 0  # the error is about a packet after the SYN, and TCP lives on (RFC 1122 4.2.3.9)
@@ -175,25 +192,27 @@ class Attempt:
                 number = errno.EINPROGRESS if notice_outcome(self._notices) is None else None
         return number
 
-    async def _wait(self, sock: socket.socket, limit: float) -> bool:
-        """Wait until there is an answer to the SYN; False when the time is up first, or we give up."""
+    async def _wait(self, sock: socket.socket) -> int:
+        """Wait until there is an answer to the SYN; return the events, 0 when the time is up or we give up."""
         loop = asyncio.get_running_loop()
         self._answered = loop.create_future()
-        timer = loop.call_later(max(0.0, limit), self._settle, False)
-        descriptor = sock.fileno()  # asyncio would write down the socket's whole description first
-        loop.add_writer(descriptor, self._settle, True)
+        timer = loop.call_later(max(0.0, self.due - self._clock()), self._settle, 0) if self._timed else None
+        descriptor = sock.fileno()
+        watched = ready.of(loop)
+        watched.add(descriptor, WRITE, self._settle)
         if self._gave_up:
-            self._settle(False)
+            self._settle(0)
         try:
             return await self._answered
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._answered = None  # the attempt is kept as long as its connection
-            loop.remove_writer(descriptor)  # before close: a reused descriptor would inherit the callback
+            watched.drop(descriptor)
 
-    def _settle(self, answered: bool) -> None:
+    def _settle(self, events: int) -> None:
         if self._answered is not None and not self._answered.done():
-            self._answered.set_result(answered)
+            self._answered.set_result(events)
 
 
 def _stands(sock: socket.socket) -> bool:

@@ -6,9 +6,10 @@ what comes unasked, joins what should stay apart, and would hide what we want to
 conversation first; the library gets to see only the reply to STARTTLS, after the conversation has read it as
 a 220, because its `start_tls` waits for one. Nothing but public names of the library is used.
 
-One timer serves the conversation's deadline and the looks at a silent peer: when a peer has been silent for a second,
-and then each second, we ask what the kernel knows of the silence (`watch`). The timer is moved lazily: a byte, or
-a whole answer, does not touch it; it fires at its time, finds nothing due, and is set again.
+One timer serves the attempt to connect, the conversation's deadline, and the looks at a silent peer: when a peer has
+been silent for a second, and then each second, we ask what the kernel knows of the silence (`watch`). The timer is
+moved lazily: a connection that stands, a byte, or a whole answer does not touch it; it fires at its time, finds
+nothing due, and is set again. So most calls set one timer, and cancel it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Call:
         "_loop",
         "_negotiating_since",
         "_server_name",
+        "_sessions",
         "_sock",
         "_stands",
         "_stirred",
@@ -99,6 +101,7 @@ class Call:
             source=source,
             clock=clock,
             mss=tcp.SMALL_MSS[tcp.family_of(ip)] if small else None,
+            timed=False,
         )
         self._stands = False
         self._connected: asyncio.Event | None = None  # made when somebody asks for it
@@ -116,6 +119,7 @@ class Call:
         self._watch: Watch | None = None  # made at the first silence
         self._stirred = 0.0  # when the peer was last heard
         self._tcp: TcpInfo | None = None  # at the end
+        self._sessions: tuple[tuple[str, Session], ...] | None = None  # likewise
 
     @property
     def connected(self) -> asyncio.Event:
@@ -132,28 +136,32 @@ class Call:
         It is that of the first mailbox; `sessions` has all of them. Cancelled, it says QUIT where the peer can read
         it, closes, and leaves `session` cut short.
         """
-        record, sock = await self._attempt.run()
-        if sock is None:
-            return self.session()
-        self._sock = sock
-        self._stands = True
-        if self._connected is not None:
-            self._connected.set()
         loop = self._loop = asyncio.get_running_loop()
-        self._ended = loop.create_future()
+        self._timer_due = min(self._attempt.due, self._clock() + SILENCE)
+        self._timer = loop.call_later(max(0.0, self._timer_due - self._clock()), self._on_timer)
         try:
+            record, sock = await self._attempt.run()
+            if sock is None:
+                return self.session()
+            self._sock = sock
+            self._stands = True
+            if self._connected is not None:
+                self._connected.set()
+            self._ended = loop.create_future()
             self._line = Line(loop, sock, self._read, self._lost)
             self._stirred = self._clock()
             self._look_due = self._stirred + SILENCE
             self._perform(self._conversation.connected(self._stirred, record.local_ip or self._ip))
             await self._ended
         except asyncio.CancelledError:
-            self._perform(self._conversation.interrupted(self._clock()))
+            if self._stands:
+                self._perform(self._conversation.interrupted(self._clock()))
             raise
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-        return self.session()
+        self._sessions = self.sessions()
+        return self._sessions[0][1]
 
     def give_up(self) -> None:
         """Wait no longer for the connection: if it does not stand yet, it has timed out."""
@@ -165,6 +173,8 @@ class Call:
 
     def sessions(self) -> tuple[tuple[str, Session], ...]:
         """Return what is known at this moment of each mailbox that was asked for, in that order."""
+        if self._sessions is not None:
+            return self._sessions
         now = self._clock()
         connect = self._attempt.so_far()
         if self._sock is None:
@@ -236,12 +246,23 @@ class Call:
 
     def _on_timer(self) -> None:
         self._timer = None
+        if not self._stands:
+            self._wait_to_connect()
+            return
         try:
             self._perform(self._conversation.timed_out(self._clock()))
             if not self._conversation.finished:
                 self._look()
         except Exception as bug:  # noqa: BLE001  # as above
             self._failed(bug)
+
+    def _wait_to_connect(self) -> None:
+        left = self._attempt.due - self._clock()
+        if left > 0:
+            self._timer_due = self._attempt.due
+            self._timer = self._loop.call_later(left, self._on_timer)
+        else:
+            self._attempt.give_up()
 
     def _look(self) -> None:
         """Look at a peer that has been silent for a while, at most once a second."""
@@ -304,11 +325,14 @@ class Call:
                 self._timer.cancel()
                 self._timer = None
             return
+        timer, timer_due = self._timer, self._timer_due
+        if timer is not None and timer_due <= deadline and timer_due <= self._stirred + SILENCE:
+            return  # as nearly always: it fires early, finds nothing due, and is set again
         due = min(deadline, max(self._look_due, self._stirred + SILENCE))
-        if self._timer is not None:
-            if self._timer_due <= due:
-                return  # it fires early, finds nothing due, and is set again
-            self._timer.cancel()
+        if timer is not None:
+            if timer_due <= due:
+                return
+            timer.cancel()
         self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._on_timer)
         self._timer_due = due
 

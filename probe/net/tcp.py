@@ -84,21 +84,23 @@ def parse_tcp_info(data: bytes, t: float) -> TcpInfo | None:
         segs_out,
         segs_in,
         out_of_order,
-    ) = _INFO.unpack_from(data.ljust(_INFO_SIZE, b"\0"))
-    heard = segs_in > 0  # before anything came the kernel counts both times from its start
+    ) = _INFO.unpack_from(data if len(data) >= _INFO_SIZE else data.ljust(_INFO_SIZE, b"\0"))
+    if not segs_in:  # before anything came the kernel counts both times from its start
+        last_ack = last_data = 0
+    # By position, as `TcpInfo` has them: two of these go with every connection.
     return TcpInfo(
-        t=t,
-        state=state,
-        retransmits=retransmits,
-        retrans=retrans,
-        total_retrans=total_retrans,
-        segs_out=segs_out,
-        segs_in=segs_in,
-        out_of_order=out_of_order,
-        last_ack=last_ack / 1e3 if heard else 0.0,
-        last_data=last_data / 1e3 if heard else 0.0,
-        rtt=rtt / 1e6,
-        mss=mss,
+        t,
+        state,
+        retransmits,
+        retrans,
+        total_retrans,
+        segs_out,
+        segs_in,
+        out_of_order,
+        last_ack / 1e3,
+        last_data / 1e3,
+        rtt / 1e6,
+        mss,
     )
 
 

@@ -204,9 +204,27 @@ def test_the_end_at_rset(*, reset: bool) -> None:
 
 
 def test_silence_after_a_refused_rset_is_waited_out() -> None:
-    s = series().sends_at_once(*batch(NAMES[1])).peer("421 too many").waits(19).silence().waits(1.1).ends()
+    s = series().sends_at_once(*batch(NAMES[1])).peer("502 no").waits(19).silence().waits(1.1).ends()
     assert isinstance(s, Series)
     assert (s.asked(), s.talk.unasked) == (NAMES[:1], NAMES[1])
+
+
+@pytest.mark.parametrize("before", [(), ("502 no",)])
+@pytest.mark.parametrize("rest", [(), ("503 what",), ("421 bye", "421 bye")])
+@pytest.mark.parametrize("says_goodbye", [True, False])
+def test_421_among_the_rest_is_the_last_word(
+    before: tuple[str, ...], rest: tuple[str, ...], *, says_goodbye: bool
+) -> None:
+    """RFC 5321 3.8: QUIT at once, whether the host answers the other commands or not."""
+    s = series().sends_at_once(*batch(NAMES[1])).peer(*before, "421 too many").sends("QUIT")
+    for line in rest[: 2 - len(before)]:
+        s.peer(line).silence()
+    s = s.peer("221 bye").ends() if says_goodbye else s.closes().ends()
+    assert isinstance(s, Series)
+    assert (s.asked(), s.talk.unasked) == (NAMES[:1], NAMES[1])
+    (alone,) = s.sessions()
+    assert codes(alone)[3:] == [(Stage.RCPT, 250), (Stage.QUIT, 221 if says_goodbye else None)]
+    assert in_step(alone) is (True if says_goodbye else None)
 
 
 @pytest.mark.parametrize(
