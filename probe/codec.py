@@ -1,4 +1,4 @@
-r"""JSON in and out: the two documents, and the JSON Schema of the report.
+r"""JSON in and out: evidence and reports, and the JSON Schema of every document.
 
 Reading trusts nothing: a saved file may be cut short, edited by hand, from a newer version or from another
 program, and what passes here must never make the core raise. So after the types are right, the values are
@@ -81,24 +81,27 @@ def _as_escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def schema() -> dict[str, object]:
-    """Give the JSON Schema (2020-12) of the report, which holds that of the evidence.
+def schema(
+    document: type[msgspec.Struct] = Report, number: int | None = REPORT_SCHEMA, title: str = "report"
+) -> dict[str, object]:
+    """Give the JSON Schema (2020-12) of a document, by default of the report, which holds that of the evidence.
 
-    Every key is required, because absence is `null` and never a missing key. Keys that are not listed are
-    allowed: a later version may add some without a new schema number.
+    `number` is its schema number, None where it has none. Every key is required, because absence is `null` and never
+    a missing key. Keys that are not listed are allowed: a later version may add some without a new schema number.
     """
-    described = msgspec.json.schema(Report)
+    numbers = {"Report": REPORT_SCHEMA, "Evidence": EVIDENCE_SCHEMA, document.__name__: number}
+    described = msgspec.json.schema(document)
     for name, definition in described["$defs"].items():
         if "properties" not in definition:
             continue
         definition["required"] = list(definition["properties"])
         for described_key in definition["properties"].values():
             described_key.pop("default", None)
-        if number := {"Report": REPORT_SCHEMA, "Evidence": EVIDENCE_SCHEMA}.get(name):
-            definition["properties"]["schema"] = {"const": number}
+        if const := numbers.get(name):
+            definition["properties"]["schema"] = {"const": const}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{_TOOL_NAME} report",
+        "title": f"{_TOOL_NAME} {title}",
         **described,
     }
 

@@ -88,7 +88,7 @@ def report_bug(error: Exception, about: str = "") -> int:
 def _dispatch(argv: list[str]) -> int:
     first = argv[0] if argv else ""
     if first == "schema":
-        from probe.cli.explain import schema
+        from probe.cli.schema import schema
 
         return schema(argv[1:])
     if first == "explain":

@@ -1,4 +1,4 @@
-"""`probe-sender explain` and `probe-sender schema`: what needs no network."""
+"""`probe-sender explain`: evidence judged again, and what a word means; without a network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from probe.cli import EXIT_USAGE, UsageError, say
+from probe.cli import EXIT_USAGE, UsageError
 from probe.cli.options import check_view
-from probe.cli.parsers import explanation, plain
+from probe.cli.parsers import explanation
 from probe.cli.probing import callout_of
 
 if TYPE_CHECKING:
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from probe.show.glossary.entry import Entry
-
-
-def schema(argv: list[str]) -> int:
-    """Print the JSON Schema of the report."""
-    plain("schema", "Print the JSON Schema of the report that --json prints.").parse_args(argv)
-    import json
-
-    from probe.codec import schema as report_schema
-
-    say(json.dumps(report_schema(), indent=2) + "\n")
-    return 0
 
 
 def explain(argv: list[str]) -> int:

@@ -62,7 +62,8 @@ def diagnosis() -> Parser:
         "       probe-sender preflight [options] RELAY_IP ADDRESS\n"
         "       probe-sender audit [options] FILE\n"
         "       probe-sender doctor [options]\n"
-        "       probe-sender demo | schema",
+        "       probe-sender demo\n"
+        "       probe-sender schema [DOCUMENT]",
         description="Why would a sender-verify callout to this address fail? A firewall time-out,\n"
         "RFC 2821 non-compliance, a genuinely missing sender, or one of the honest\n"
         "others; with the evidence.",

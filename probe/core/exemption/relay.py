@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from probe.core.model import Report  # noqa: TC001  # msgspec reads the types of the fields
+
 if TYPE_CHECKING:
     from probe.core.chain import Found
-    from probe.core.model import Report
     from probe.core.spf import Spf
 
 PREFLIGHT_SCHEMA = 1
