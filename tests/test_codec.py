@@ -47,6 +47,7 @@ from probe.core.model import (
     TlsMode,
     Tool,
 )
+from tests.support.arbitrary import examples
 
 TOOL = Tool(name="probe-sender", version="0.1.0", rules_version=1)
 
@@ -171,7 +172,9 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
 
 EVIDENCE: st.SearchStrategy[Evidence] = values(Evidence)
 REPORTS: st.SearchStrategy[Report] = values(Report)
-roomy = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+roomy = settings(
+    max_examples=examples(0.4), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 # --- out -------------------------------------------------------------------------------------------
@@ -439,7 +442,7 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
         decode_many(data, "e.jsonl")
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(2))
 @given(st.data())
 def test_no_damage_to_a_good_file_raises_anything_else(data: st.DataObject) -> None:
     line = encode(SAMPLE)

@@ -32,7 +32,9 @@ from probe.core.model import (
 )
 from probe.core.phrases import FINAL, TEXT_LIMIT, read
 from tests.support import make
+from tests.support.arbitrary import examples
 from tests.support.cases import Case, Expectation, HostSetup, play, transcript
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +122,7 @@ def reply(text: str) -> Reply:
     return Reply(int(lines[-1][:3]), tuple(lines), (), 0.0, 0.0)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(4))
 @given(refusals())
 def test_words_about_anybody_else_leave_no_mailbox(refusal: Refusal) -> None:
     reading = read(reply(refusal.text), Stage.RCPT, (make.OUR_IP, make.OUR_HELO))
@@ -243,7 +245,7 @@ def behaviours(draw: st.DrawFn) -> dict[str, tuple[Said, ...] | Refusal]:
     return {key: draw(st.one_of(refusals(), st.sampled_from(BROKEN))) for key in sorted(keys)}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(3))
 @given(behaviours(), behaviours())
 def test_no_word_of_the_mailbox_no_missing_sender(
     first: dict[str, tuple[Said, ...] | Refusal], second: dict[str, tuple[Said, ...] | Refusal]
@@ -259,11 +261,9 @@ def test_no_word_of_the_mailbox_no_missing_sender(
 BLOCKED = Refusal("550 5.7.1 Your IP is blocked\r\n", may_be_missing=False)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.2])
-@pytest.mark.parametrize(
-    "surplus", ["220 mx\r\n", "250 Ok\r\n", "250-a\r\n250 b\r\n", "502 What?\r\n", "421 x\r\n"]
-)
-@pytest.mark.parametrize("key", ["BANNER", "EHLO", "MAIL<>"])
+@every("delay", [0.0, 0.1, 0.2])
+@every("surplus", ["220 mx\r\n", "250 Ok\r\n", "250-a\r\n250 b\r\n", "502 What?\r\n", "421 x\r\n"])
+@every("key", ["BANNER", "EHLO", "MAIL<>"])
 def test_a_surplus_reply_hides_no_refusal(key: str, surplus: str, delay: float) -> None:
     good = GOOD[key.removesuffix("<>")]
     peer = Peer({key: (*good, (delay, surplus)), "RCPT<>": BLOCKED})
@@ -510,7 +510,7 @@ def leaves(value: object) -> Iterator[tuple[dict[str, object] | list[object], st
             yield from leaves(item)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(4))
 @given(st.data())
 def test_a_file_that_was_tampered_with_raises_nothing_and_makes_nobody_missing(data: st.DataObject) -> None:
     document = blocked()

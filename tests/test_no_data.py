@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import probe
+from tests.support.every import every
 
 ROOT = Path(probe.__file__).parent
 FILES = sorted(path for part in ("core", "net") for path in (ROOT / part).rglob("*.py"))
@@ -33,7 +34,7 @@ def ways_to_send(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@every("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nothing_can_send_a_message(path: Path) -> None:
     assert ways_to_send(path.read_text(encoding="utf-8")) == []
 

@@ -129,7 +129,9 @@ def _probe(args: Namespace, addresses: list[Address], settings: Settings) -> dic
     if args.no_probe or not addresses:
         return {}
     if len(addresses) > args.limit:
-        complain(f"{len(addresses) - args.limit} senders are not probed; --limit allows {args.limit}")
+        more = len(addresses) - args.limit
+        what = "sender is" if more == 1 else "senders are"
+        complain(f"{more} {what} not probed; --limit allows {args.limit}")
     interrupt_gently()
     keep = None if saver is None else saver.save
     try:

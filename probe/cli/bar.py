@@ -61,6 +61,8 @@ class Bar:
     def _show(self) -> None:
         bar = self._bar
         shares = ", ".join(f"{share.cause} {share.count:,}" for share in self._tally.shares()[:3])
+        # Without a total the count stands before it: `1 address [00:01, ...`.
+        bar.unit = " address" if self._tally.done == 1 and not self._ended() else " addresses"
         if self._ended():
             bar.total = self._total()
         else:

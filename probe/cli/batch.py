@@ -16,11 +16,12 @@ from probe.cli.bar import Bar, wanted
 from probe.cli.batchfeed import Feed
 from probe.cli.batchoptions import check, options
 from probe.cli.diagnose import settings_of
-from probe.cli.keeping import path_of
+from probe.cli.keeping import Watched, path_of
 from probe.cli.probing import callout_of
 from probe.cli.results import Results
 from probe.cli.resume import OutputFile
 from probe.core.classify import judge
+from probe.core.expiry import HELD_BACK
 from probe.core.politeness import Limits
 from probe.core.tally import Tally
 from probe.net.ledger import MemoryLedger, StoreLedger
@@ -51,11 +52,13 @@ LEAST_SEARCHES = 1
 """Such searches that are possible at once, however few descriptors there are."""
 SPARE = 64
 """Descriptors of everything else: streams, store, spool, modules, name servers."""
-COLLECT = 50_000, 20, 20
+COLLECT = 200_000, 20, 20
 """When to look for garbage in cycles. A batch has some hundred records of each address at hand and leaves none of
 them in a cycle, so Python's own 700 would look again and again at what is still in use."""
 WORST = 20
 """Domains that a summary names."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether the output file and the store are still where they were."""
 
 
 def batch(argv: list[str]) -> int:
@@ -95,31 +98,34 @@ class _Run:
         self._stopped = False
         self._results: Results | None = None
         self._bar: Bar | None = None
+        self._task: asyncio.Task[None] | None = None
         if args.output is not None:
             self._output = stack.enter_context(closing(OutputFile(args.output, args.format)))
         self._spool = stack.enter_context(closing(Spool(self._output.key) if self._output else Spool()))
         self._feed = Feed(args.file, self._spool, column=args.column, helo=args.helo)
         # Not without the store that was wanted: it keeps several runs from asking one host at once.
         self._store = None if args.no_store else stack.enter_context(closing(Store.open(path_of(args))))
+        self._watched = None if self._store is None else Watched(self._store.path, os.stat(self._store.path))
         if self._output is not None:
             self._resume(self._output)
 
     def _resume(self, output: OutputFile) -> None:
         """Learn what the output file has, so that it is neither asked nor written again."""
 
-        def keys() -> Iterator[str]:
+        def answers() -> Iterator[tuple[str, bool]]:
             for earlier in output.earlier():
-                self._tally.add(earlier.cause, earlier.reason)
-                yield earlier.key
+                if earlier.is_final:
+                    self._tally.add(earlier.cause, earlier.reason)
+                yield earlier.key, earlier.is_final
 
-        self._spool.know(keys())
+        self._spool.know(answers())
         self._tally.earlier = self._tally.done
 
     # --- the run -----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Feed and ask at the same time until both are done, or one of them fails, or somebody interrupts."""
-        task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` wants it to go on
@@ -132,24 +138,15 @@ class _Run:
             async with aclosing(Engine(self._settings)) as engine:
                 ledger = MemoryLedger(limits) if self._store is None else StoreLedger(self._store, limits)
                 with closing(ledger), ExitStack() as stack:
-                    batch, results = self._batch(engine, limits, ledger, task.cancel, stack)
+                    batch, results = self._batch(engine, limits, ledger, stack)
                     await (self._plan(batch, limits) if args.dry_run else self._ask(batch, results))
         except asyncio.CancelledError:
             self._interrupted = not self._stopped
 
     def _batch(
-        self,
-        engine: Engine,
-        limits: Limits,
-        ledger: Ledger,
-        cancel: Callable[[], object],
-        stack: ExitStack,
+        self, engine: Engine, limits: Limits, ledger: Ledger, stack: ExitStack
     ) -> tuple[Batch, Results]:
-        def stop() -> None:
-            self._stopped = True
-            cancel()
-
-        args, zero, memory = self._args, time.monotonic(), self._memory(engine, stop)
+        args, zero, memory = self._args, time.monotonic(), self._memory(engine)
         if memory is not None:
             stack.enter_context(closing(memory))
         results = self._results = Results(
@@ -160,7 +157,7 @@ class _Run:
             ordered=args.ordered,
             output=self._output,
             keep=None if memory is None else memory.record,
-            stop=stop,
+            stop=self._stop,
         )
         batch = Batch(
             engine,
@@ -181,21 +178,50 @@ class _Run:
         if wanted(self._args):
             self._bar = Bar(self._tally, self._total, lambda: self._feed.ended)
         results.begin()
+        watch = asyncio.create_task(self._watch())
         try:
             await _together(self._fill(batch), batch.run())
         finally:
-            results.close()
+            watch.cancel()
             if self._bar is not None:
                 self._bar.stop()
+            results.close()
+            self._check_files()
 
-    def _memory(self, engine: Engine, stop: Callable[[], None]) -> Memory | None:
+    def _stop(self) -> None:
+        """End the run for a reason that is told at its end."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        """End the run when what it writes is taken away from it; in a thread, for a disk may let us wait."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await asyncio.to_thread(self._check_files)
+            except UsageError:
+                self._stop()
+                return
+
+    def _check_files(self) -> None:
+        """Raise `UsageError` when the output file or the store was deleted, moved or replaced."""
+        if self._output is not None:
+            self._output.check()
+        if self._watched is not None and self._store is not None and not self._watched.is_there():
+            raise UsageError(
+                f"store {ascii(self._store.path)[1:-1]}: it was deleted or replaced while this ran, with what was"
+                " asked; the same command goes on with a new one"
+            )
+
+    def _memory(self, engine: Engine) -> Memory | None:
         if self._store is None:
             return None
         loop = asyncio.get_running_loop()
 
         def failed(_: StoreError) -> None:
             with suppress(RuntimeError):  # the loop has ended, and whoever closes is told
-                loop.call_soon_threadsafe(stop)
+                loop.call_soon_threadsafe(self._stop)
 
         return Memory(
             self._store,
@@ -273,9 +299,14 @@ class _Run:
         now = tally.done - tally.earlier
         remarks = [f"{_count(now, 'address')} in {lapse:.1f} s, {now / lapse:,.0f} a second"]
         if tally.earlier:
-            remarks.append(f"{tally.earlier:,} had their result in the output file already")
+            whose = "its" if tally.earlier == 1 else "their"
+            remarks.append(f"{tally.earlier:,} had {whose} result in the output file already")
         if tally.recalled:
             remarks.append(f"{tally.recalled:,} answered by the store, without asking anybody")
+        if held_back := tally.having(HELD_BACK):
+            remarks.append(
+                f"{_count(held_back, 'address')} held back, out of politeness; the same command tomorrow asks again"
+            )
         if counts.duplicates:
             remarks.append(f"{_count(counts.duplicates, 'duplicate')} left out")
         if self._feed.invalid:
@@ -289,7 +320,9 @@ class _Run:
     def _how_to_go_on(self) -> str:
         if self._args.dry_run:
             return "interrupted"
-        left = f"interrupted; {self._tally.done:,} of {self._total():,} addresses have their result"
+        total = self._total()
+        have = "has its" if total == 1 else "have their"
+        left = f"interrupted; {self._tally.done:,} of {_count(total, 'address')} {have} result"
         if self._output is not None:
             return f"{left}, the same command goes on with the others"
         if self._store is not None:
@@ -354,7 +387,7 @@ def _affordable(concurrency: int) -> tuple[int, int]:
     affordable = min(concurrency, max(1, limit - SPARE - LEAST_SEARCHES * OF_A_SEARCH))
     if affordable < concurrency:
         complain(
-            f"this process may open {limit} files, enough for {affordable} probes at once"
+            f"this process may open {limit} files, enough for {_count(affordable, 'probe')} at once"
             f" and not {concurrency}; ulimit -n raises it"
         )
     return affordable, max(1, min(SEARCHES, (limit - SPARE - affordable) // OF_A_SEARCH))

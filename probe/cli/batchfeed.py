@@ -58,7 +58,9 @@ class Feed:
             why = getattr(error, "strerror", None) or "the compressed data is damaged"
             raise UsageError(f"{self.shown} cannot be read to the end: {why}; give a whole file") from None
         if self.invalid > TOLD:
-            tell(f"{self.shown}: {self.invalid - TOLD:,} more lines are no addresses")
+            rest = self.invalid - TOLD
+            what = "line is no address" if rest == 1 else "lines are no addresses"
+            tell(f"{self.shown}: {rest:,} more {what}")
         self.ended = True
 
     async def _take(self, rows: Iterator[Row], more: Callable[[], None], tell: Callable[[str], None]) -> None:

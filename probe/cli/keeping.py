@@ -78,6 +78,28 @@ def open_existing(args: Namespace) -> Store | None:
         raise UsageError(str(error)) from None
 
 
+class Watched:
+    """An open file by its name, so that it is noticed when that name leads to no file or to another one.
+
+    Whoever has a file open writes on after it was deleted, and what he writes is gone with him.
+    """
+
+    def __init__(self, name: str, seen: os.stat_result) -> None:
+        """`seen` is what the system says of the open file."""
+        self._name = name
+        self._file = seen.st_dev, seen.st_ino
+
+    def is_there(self) -> bool:
+        """Whether the name still leads to the file; also where nobody can tell."""
+        try:
+            now = os.stat(self._name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return (now.st_dev, now.st_ino) == self._file
+
+
 def closing_quietly(store: Store) -> None:
     """Close the store of a command that can do without, and say what went wrong at the last moment."""
     from probe.net.store import StoreError
@@ -102,7 +124,24 @@ def _no_place(path: str) -> _NoPlaceError:
 
 
 def _named(args: Namespace) -> str | None:
-    return args.store or os.environ.get(STORE) or None
+    """Give the path that --store or the environment names; a variable that is empty names none, as one not set."""
+    where = "--store" if args.store is not None else STORE
+    name: str | None = os.environ.get(STORE) or None if args.store is None else args.store
+    if name is None:
+        return None
+    if not name:
+        raise UsageError("--store: the name is empty; give the name of a file")
+    # In `--store=~/x` no shell does that, and in a variable that cron or systemd sets nobody.
+    path = os.path.expanduser(name)
+    if path.startswith("~"):
+        raise UsageError(
+            f"{where}: {name!a}: nobody's home is known by that; give the whole path, or ./~NAME"
+        )
+    if where == STORE and not os.path.isabs(path):
+        raise UsageError(
+            f"{STORE}: {name!a} would be another store in each directory; give the whole path, from / on"
+        )
+    return path
 
 
 def _default() -> str:
@@ -164,7 +203,8 @@ def kept(rows: Iterator[Kept]) -> Iterator[Kept | None]:
             yield next(rows)
         except StopIteration:
             if lost > TOLD:
-                complain(f"left out: {lost - TOLD:,} more that are damaged")
+                more = lost - TOLD
+                complain(f"left out: {more:,} more that {'is' if more == 1 else 'are'} damaged")
             return
         except StoreError as error:
             lost += 1

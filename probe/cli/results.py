@@ -16,6 +16,7 @@ from probe.cli import UsageError, report_bug
 from probe.cli.writer import LineWriter
 from probe.codec import encode
 from probe.core.alike import Judge, Line
+from probe.core.expiry import HELD_BACK
 from probe.core.tally import Failing, is_failing
 from probe.show.tally import csv_header, csv_row
 
@@ -101,7 +102,7 @@ class Results:
             self._keep(evidence, data)
         if isinstance(made, Line):
             self._tally.add(made.cause, made.reason)
-            self._finish(entry, made.data + b"\n")
+            self._finish(entry, made.data + b"\n", made.reason)
         else:
             self._take(entry, made)
 
@@ -115,7 +116,7 @@ class Results:
         self.lost += 1
         if self.lost <= TOLD:
             report_bug(bug, f"{ascii(entry.mailbox)[1:-1]}: ")
-        self._finish(entry, b"")
+        self._finish(entry, b"", "")
 
     def _take(self, entry: Entry, report: Report) -> None:
         self._tally.add(report.cause, report.reason)
@@ -124,12 +125,14 @@ class Results:
                 self._spool.fail(entry.domain, report.cause)
                 self._tally.name(Failing(report.address, report.cause, report.reason, report.summary))
         elif self._form == "csv":
-            self._finish(entry, csv_row(report).encode())
+            self._finish(entry, csv_row(report).encode(), report.reason)
         else:
-            self._finish(entry, encode(report) + b"\n")
+            self._finish(entry, encode(report) + b"\n", report.reason)
 
-    def _finish(self, entry: Entry, line: bytes) -> None:
+    def _finish(self, entry: Entry, line: bytes, reason: str) -> None:
         """Write a line when it is its turn and there is room; else it is held on disk."""
+        if reason == HELD_BACK and self._spool.is_asked_again(entry):
+            line = b""  # the output file says so already
         self._numbered += 1
         if self._held and not self._ordered:
             self._release()  # what is held is all that is between this line and its turn

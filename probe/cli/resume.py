@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from probe.cli import UsageError
+from probe.cli.keeping import Watched
 from probe.codec import SIZE_LIMIT
+from probe.core.expiry import HELD_BACK
 from probe.core.model import Cause
 from probe.show.printable import cell
 from probe.show.tally import csv_header
@@ -33,6 +35,11 @@ class Earlier(msgspec.Struct, frozen=True):
     cause: str
     reason: str
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the address need not be asked again."""
+        return self.reason != HELD_BACK
+
 
 class OutputFile:
     """The file of -o, locked while it is open. Raises `UsageError` when it cannot be used, and changes nothing then."""
@@ -43,6 +50,8 @@ class OutputFile:
         self._csv = form == "csv"
         self.descriptor = _open(name)
         self.is_empty = True
+        self._size = 0
+        self._watched = Watched(name, os.fstat(self.descriptor))
 
     def key(self, row: Waiting) -> str:
         """Give that by which an address is found in the file: its mailbox, in CSV its cell."""
@@ -69,8 +78,30 @@ class OutputFile:
                 if not _is_torn(line):
                     whole += len(line)
         os.ftruncate(self.descriptor, whole)
+        self._size = whole
         os.lseek(self.descriptor, 0, os.SEEK_END)
         self.is_empty = whole == 0
+
+    def check(self) -> None:
+        """Raise `UsageError` when somebody has taken the file, or results in it, away from us."""
+        seen = os.fstat(self.descriptor)
+        if seen.st_size < self._size:
+            raise UsageError(
+                f"-o: {self.name!a} was cut short by somebody else while it was written to;"
+                " the same command asks again what is missing in it"
+            )
+        self._size = seen.st_size
+        if self._watched.is_there():
+            return
+        if seen.st_nlink:
+            raise UsageError(
+                f"-o: {self.name!a} was moved or replaced while it was written to; move it back,"
+                " and the same command goes on from there"
+            )
+        raise UsageError(
+            f"-o: {self.name!a} was deleted while it was written to, with the results in it; the same command"
+            " asks again, apart from what the store knows"
+        )
 
     def close(self) -> None:
         """Close the file, and let others have it."""

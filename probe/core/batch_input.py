@@ -199,9 +199,7 @@ def _table(first: str, column: str | None) -> _Table | None:
     if column.isascii() and column.isdigit():
         place = int(column[:6]) - 1
         if not 0 <= place < len(names):
-            raise InputError(
-                f"--column: the first line has {len(names)} columns, and no column {_show(column)}"
-            )
+            raise InputError(f"--column: the first line has {_columns(names)}, and no column {_show(column)}")
         return _Table(delimiter, place, "" if "@" not in names[place] else first)
     if column.strip().casefold() not in names:
         raise InputError(f"--column: the first line names no column {_show(column)}; {_meant(column, names)}")
@@ -282,12 +280,16 @@ class _Table:
             return
         if self._place >= len(fields):
             yield Row(
-                line, None, f"the line has {len(fields)} columns; the address is in column {self._place + 1}"
+                line, None, f"the line has {_columns(fields)}; the address is in column {self._place + 1}"
             )
         elif not fields[self._place].strip():
             yield Row(line, None, f"column {self._place + 1} is empty")
         else:
             yield _row(line, fields[self._place])
+
+
+def _columns(fields: list[str]) -> str:
+    return "1 column" if len(fields) == 1 else f"{len(fields)} columns"
 
 
 _UNPRINTABLE = re.compile(r"[^ -~]")

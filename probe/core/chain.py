@@ -83,4 +83,5 @@ def follow(known: Mapping[Question, DnsAnswer], name: str, rdtype: str) -> Found
 def canonical(name: str) -> str:
     """Fold case and drop the root's dot; a dot that is escaped belongs to its label."""
     folded = name.lower()
-    return folded if folded.endswith("\\.") else folded.removesuffix(".")
+    folded = folded if folded.endswith("\\.") else folded.removesuffix(".")
+    return name if name == folded else folded  # no second copy: the evidence of thousands is kept

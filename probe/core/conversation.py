@@ -14,8 +14,9 @@ answer is then not 221: we read on until the peer closes, and `in_step` looks at
 
 With `following`, one connection serves several mailboxes: after a clean answer for one (`Script.contented`), from a
 peer that said nothing unasked, it is asked for the next. RSET, MAIL and RCPT then go out in one write where the peer
-offers PIPELINING (`group`), otherwise one by one. Each mailbox has a session of its own (`turns`). A reply too many
-may have shifted any of them, so it stands behind QUIT in all, where `in_step` counts it.
+offers PIPELINING (`group`), and so do MAIL and RCPT for the first one (Exim since 4.89 does this too); otherwise one
+by one, as without `following`. Each mailbox has a session of its own (`turns`). A reply too many may have shifted any
+of them, so it stands behind QUIT in all, where `in_step` counts it.
 
 QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
 nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
@@ -28,12 +29,13 @@ from typing import TYPE_CHECKING
 
 from probe.core.actions import Action, Close, Send, StartTls
 from probe.core.audit import AuditScript
-from probe.core.group import Group
+from probe.core.group import Group, written
 from probe.core.model import Exchange, ExchangeOutcome, Purpose, Session, Stage, Tls
 from probe.core.plan import Plan, follow_up
 from probe.core.reply import ReplyReader
 from probe.core.script import Script
 from probe.core.step import in_step
+from probe.core.surplus import Surplus
 from probe.core.tape import Recorder
 from probe.core.turns import Around, Turns
 
@@ -47,12 +49,8 @@ __all__ = ["Action", "Close", "Conversation", "Plan", "Send", "StartTls", "follo
 SETTLE = 0.25
 """Seconds of silence before the next command, once a peer has answered more than it was asked: the segments
 of one answer rarely lie further apart, and seven commands still cost less than two seconds."""
-EXTRA_REPLIES = 100
-"""Unsolicited replies that are put aside before the peer is called endless."""
-EXTRA_OCTETS = 65536
-"""Octets of them, likewise."""
 SLICE = 1024
-"""Octets that are read between two looks at these limits: of empty lines, each octet is a reply."""
+"""Octets that are read between two looks at the limits of `surplus`: of empty lines, each octet is a reply."""
 
 _CLOSE: tuple[Action, ...] = (Close(abort=False),)
 
@@ -69,8 +67,6 @@ class Conversation:
         "_command",
         "_deadline",
         "_exchanges",
-        "_extra_octets",
-        "_extras",
         "_following",
         "_group",
         "_next",
@@ -79,6 +75,7 @@ class Conversation:
         "_script",
         "_secure",
         "_sent",
+        "_surplus",
         "_tape",
         "_tls",
         "_turning",
@@ -109,8 +106,7 @@ class Conversation:
         self._deadline: float | None = None
         self._quiet = 0.0  # end of the silence that a chatty peer is given
         self._chatty = False
-        self._extras = 0
-        self._extra_octets = 0
+        self._surplus = Surplus()
         self._turns = Turns(self._tape)
         self._turning = False  # the reply to the RSET between two mailboxes is waited for
         self._group = Group()
@@ -129,7 +125,8 @@ class Conversation:
     def connected(self, now: float, local_ip: str) -> tuple[Action, ...]:
         """Begin: the TCP connection stands, and `local_ip` is our end of it."""
         if not self.finished:
-            self._script = _script(self.plan, local_ip)
+            walk = AuditScript if self.plan.purpose is Purpose.AUDIT else Script
+            self._script = walk(self.plan, local_ip)
             self._await(Stage.BANNER, now, self.plan.banner_timeout)
         return ()
 
@@ -143,20 +140,12 @@ class Conversation:
             kept = self._tape.received(piece, now, self._secure)
             for reply in self._reader.feed(kept, now):
                 self._take(reply)
-            if self._extras or self._reader.overflowed or len(kept) < len(piece):
-                why = self._excess(len(kept) == len(piece))
+            if self._surplus or self._reader.overflowed or len(kept) < len(piece):
+                why = self._surplus.excess(self._reader, whole=len(kept) == len(piece))
                 if why is not None:
                     self._tape.dropped += max(0, len(data) - start - SLICE)
                     return self._flooded(why, now)
         return self._proceed(now)
-
-    def _excess(self, whole: bool) -> str | None:
-        """Say which limit the peer has passed, if any; `whole`: the tape took all of its bytes."""
-        if self._reader.overflowed:
-            return "one reply without end"
-        if self._extras > EXTRA_REPLIES or self._extra_octets > EXTRA_OCTETS:
-            return "replies without end that nobody asked for"
-        return None if whole else "more than a conversation can need"
 
     def closed(self, now: float, *, reset: bool, detail: str | None = None) -> tuple[Action, ...]:
         """Take the end of the connection by the peer: FIN, or RST with `reset`; `detail` is an errno name."""
@@ -262,8 +251,7 @@ class Conversation:
             self._decide(Stage.QUIT, reply.ended)
             return
         self._record(Stage.EXTRA, None, reply.started, reply.ended, reply=reply)
-        self._extras += 1
-        self._extra_octets += sum(len(line) + 2 for line in reply.lines)
+        self._surplus.add(reply)
 
     def _answered(self, stage: Stage, reply: Reply) -> None:
         if self._turning:
@@ -321,15 +309,7 @@ class Conversation:
         self._turning = True
         self.plan = plan
         self._await(Stage.RSET, now, plan.reply_timeout)
-        together, self._command = self._line(Stage.RSET)
-        if script.pipelines:
-            # RFC 2920 3.1: all three may stand anywhere in a group of commands.
-            for stage in (Stage.MAIL, Stage.RCPT):
-                line, command = self._line(stage)
-                together += line
-                self._group.add(stage, command)
-        self._tape.sent(together, now, self._secure)
-        return (Send(together),)
+        return self._say(_NEXT if script.pipelines else _NEXT[:1], now)
 
     def _farewell(self) -> tuple[Action, ...]:
         """Hang up once QUIT has its 221: after that nothing can be out of step, and waiting costs a second."""
@@ -348,7 +328,20 @@ class Conversation:
             elif stage is Stage.QUIT:
                 self._turns.part()
         self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)
+        together = stage is Stage.MAIL and self._following is not None and not self._chatty
+        if together and isinstance(self._script, Script) and self._script.pipelines:
+            return self._say(_NEXT[1:], now)
         return (self._write(stage, now),)
+
+    def _say(self, stages: tuple[Stage, ...], now: float) -> tuple[Action, ...]:
+        """Write the commands of these stages at once, the first of which is the one that is awaited."""
+        together, self._command = written(self._script.command(stages[0]))
+        for stage in stages[1:]:
+            line, command = written(self._script.command(stage))
+            together += line
+            self._group.add(stage, command)
+        self._tape.sent(together, now, self._secure)
+        return (Send(together),)
 
     def _await(self, stage: Stage, now: float, limit: float) -> None:
         self.awaiting, self._next, self._command = stage, None, None
@@ -357,15 +350,9 @@ class Conversation:
         self._deadline = now + limit
 
     def _write(self, stage: Stage, now: float) -> Action:
-        line, self._command = self._line(stage)
+        line, self._command = written(self._script.command(stage))
         self._tape.sent(line, now, self._secure)
         return StartTls() if stage is Stage.STARTTLS else Send(line)
-
-    def _line(self, stage: Stage) -> tuple[bytes, str]:
-        """Return a command line, and its text as bytes are kept everywhere: an SMTPUTF8 mailbox has others."""
-        text = self._script.command(stage)
-        line = text.encode()
-        return line + b"\r\n", text if len(line) == len(text) else line.decode("latin-1")
 
     def _break_off(
         self, outcome: ExchangeOutcome, now: float, detail: str | None = None, *, abort: bool = False
@@ -408,9 +395,6 @@ class Conversation:
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
 
 
-def _script(plan: Plan, local_ip: str | None) -> Script | AuditScript:
-    """Give the walk that a plan asks for."""
-    return (AuditScript if plan.purpose is Purpose.AUDIT else Script)(plan, local_ip)
-
-
+_NEXT = (Stage.RSET, Stage.MAIL, Stage.RCPT)
+"""The way to the next mailbox. RFC 2920 3.1: all three may stand anywhere in a group of commands."""
 _FIRST = frozenset({Stage.MAIL, Stage.MAIL_REAL})

@@ -55,11 +55,12 @@ def random_exchange(evidence: Evidence) -> Exchange | None:
 
 def _without_recipient(session: Session) -> Session:
     exchanges = tuple(ex for ex in session.exchanges if ex.stage not in _OF_A_RECIPIENT)
-    if len(exchanges) == len(session.exchanges):
-        return session
+    named = len(exchanges) < len(session.exchanges)
     said: list[Tape] = []
     for entry in session.tape:
-        if entry.direction is Direction.SENT and entry.data.upper().startswith("RCPT"):
+        own = entry.data.upper().find("RCPT TO:") if entry.direction is Direction.SENT else -1
+        if named and not own:
             break
-        said.append(entry)
+        # In one write with MAIL it was said before MAIL was refused; what came back is the answer to MAIL first.
+        said.append(replace(entry, data=entry.data[:own]) if own > 0 else entry)
     return replace(session, exchanges=exchanges, tape=tuple(said))

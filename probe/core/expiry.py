@@ -24,6 +24,8 @@ LONGEST_TTL = 86400.0
 LONGEST_NEGATIVE_TTL = 10800.0
 """Seconds that the absence of a name or a type is kept at most (RFC 2308 5)."""
 
+HELD_BACK = "host.held-back"
+"""The reason of an address whose mail host was not to be asked more often that day: it has no answer."""
 _NULL_SENDER_REFUSED = frozenset({"mail.null-sender-refused", "rcpt.null-sender-refused"})
 _ANSWERED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER, Cause.POLICY_REFUSAL, Cause.INCONCLUSIVE})
 """The causes that a reply to RCPT may lead to; with any other one its reply is not the answer."""
@@ -54,7 +56,9 @@ def key(options: Options) -> str:
 
 
 def lasts(report: Report) -> float:
-    """Give for how many seconds from its end the evidence answers for its address."""
+    """Give for how many seconds from its end the evidence answers for its address; 0.0 is not at all."""
+    if report.reason == HELD_BACK:
+        return 0.0
     if _refuses_null_sender(report):
         return DOMAIN_NEGATIVE
     if report.cause not in _ANSWERED or not any(_said(host) for host in _decisive(report)):

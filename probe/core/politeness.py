@@ -20,7 +20,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from probe.core import phrases
 from probe.core.model import About, ConnectOutcome, ExchangeOutcome, Stage
@@ -139,7 +138,7 @@ def take(slate: Slate, limits: Limits, now: float) -> Slate:
         slate.in_a_row,
         slate.day,
         slate.used + 1,
-        written=now,
+        now,
     )
 
 
@@ -148,7 +147,7 @@ def give_back(slate: Slate, now: float, displeasure: Displeasure | None) -> Slat
     slate = settle(slate, now)
     left = max(slate.open - 1, 0)
     if displeasure is None:
-        return replace(slate, open=left, in_a_row=0, written=now)
+        return Slate(left, slate.next_start, slate.held_until, 0, slate.day, slate.used, now)
     sign = displeasure.sign
     doubled = FIRST[sign] * 2.0 ** min(slate.in_a_row, 2 * GIVEN_UP)  # a bound, against overflow alone
     hold = min(doubled, LONGEST[sign])
@@ -156,7 +155,7 @@ def give_back(slate: Slate, now: float, displeasure: Displeasure | None) -> Slat
         hold = max(hold, displeasure.delay)
     in_a_row = slate.in_a_row + (sign is not Sign.STRANGER)
     held_until = max(slate.held_until, now + hold)
-    return replace(slate, open=left, in_a_row=in_a_row, held_until=held_until, written=now)
+    return Slate(left, slate.next_start, held_until, in_a_row, slate.day, slate.used, now)
 
 
 # --- displeasure -----------------------------------------------------------------------------------

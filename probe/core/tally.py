@@ -63,6 +63,10 @@ class Tally:
         """How many addresses cannot be verified."""
         return sum(count for (cause, _), count in self._reasons.items() if is_failing(cause))
 
+    def having(self, reason: str) -> int:
+        """How many addresses have this reason."""
+        return sum(count for (_, of), count in self._reasons.items() if of == reason)
+
     def shares(self) -> list[Share]:
         """Give the causes, the most frequent first."""
         causes: dict[str, list[tuple[int, str]]] = {}

@@ -184,7 +184,8 @@ class Inquiry:
 
 def folded(name: str) -> str:
     """Write a name as every question has it: in lower case, without the root's dot."""
-    return name.lower().removesuffix(".") or "."
+    low = name.lower().removesuffix(".") or "."
+    return name if name == low else low  # not a second copy of what is kept with thousands of answers
 
 
 def endpoint_of(server: Server) -> str:

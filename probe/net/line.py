@@ -28,11 +28,11 @@ CHUNK = 16384
 class Line:
     """One socket, telling its owner what came (`received`) and, once, that it ended (`lost`).
 
-    `lost` gets None for a FIN, and the error for anything else. The socket is the owner's again after `release`, and
-    closed after `close`; from either on nothing more is told.
+    The socket comes from `reach`, watched. `lost` gets None for a FIN, and the error for anything else. The socket is
+    the owner's again after `release`, and closed after `close`; from either on nothing more is told.
     """
 
-    __slots__ = ("_error", "_fd", "_lost", "_ready", "_received", "_sock", "_unsent")
+    __slots__ = ("_error", "_fd", "_full", "_lost", "_ready", "_received", "_sock", "_unsent")
 
     def __init__(
         self,
@@ -47,22 +47,19 @@ class Line:
         self._received = received
         self._lost = lost
         self._unsent = b""
+        self._full = False  # the kernel, when it was last asked
         self._error: OSError | None = None  # of a `send`
-        self._ready.add(self._fd, READ, self._told)
+        self._ready.hand_over(self._fd, READ, self._told)
 
     def send(self, data: bytes) -> None:
-        """Write now, and what the kernel does not take as soon as it does."""
+        """Write `afterwards` (see `ready`), and what the kernel has no room for when it has."""
         if self._fd < 0 or self._error is not None:
             return
-        if not self._unsent:
-            size = self._sent(data)
-            if size == len(data):
-                return
-            data = data[size:]
-            if data and self._error is None:
-                self._ready.change(self._fd, READ | WRITE)
-        if data:
+        if self._unsent:  # it goes the way of what is there
             self._unsent += data
+        else:
+            self._unsent = data
+            self._ready.afterwards(self._write)
 
     def release(self) -> bytes:
         """Let go of the socket, and return what could not be sent yet; what has come is still to be read from it."""
@@ -72,7 +69,7 @@ class Line:
         return self._unsent
 
     def close(self) -> None:
-        """Close; what the kernel had no room for gets one last chance."""
+        """Close; what was not sent yet gets one last chance."""
         if self._fd >= 0:
             rest = self.release()
             if rest:
@@ -80,8 +77,8 @@ class Line:
             self._sock.close()
 
     def _told(self, events: int) -> None:
-        if events & WRITE and self._unsent:
-            self._writable()
+        if events & WRITE and self._full:
+            self._write()
         if not events & ~WRITE:
             return
         try:
@@ -96,11 +93,13 @@ class Line:
         else:
             self._end(self._error)
 
-    def _writable(self) -> None:
+    def _write(self) -> None:
+        if self._fd < 0:
+            return
         self._unsent = self._unsent[self._sent(self._unsent) :]
-        if not self._unsent or self._error is not None:
-            self._unsent = b""
-            self._ready.change(self._fd, READ)
+        if bool(self._unsent) is not self._full:
+            self._full = not self._full
+            self._ready.change(self._fd, READ | WRITE if self._full else READ)
 
     def _sent(self, data: bytes) -> int:
         """Send what the kernel takes and return how much that was."""

@@ -10,8 +10,9 @@ its own: what such a server sends, garbage included, can then be told to be for 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from ipaddress import ip_address
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from probe.core.expiry import dns_ttl
@@ -79,40 +80,39 @@ class Lookups:
         self._remembered = remembered
         local = is_local or on_loopback
         self._local = frozenset(server for server in servers if local(server[0]))
-        self._answers: OrderedDict[Key, tuple[float, DnsAnswer]] = OrderedDict()
-        """When each ceases to hold, and the answer; the one used longest ago comes first."""
+        self._answers: dict[Key, DnsAnswer] = {}
+        """The one used longest ago comes first."""
         self._asking: dict[Key, _Asking] = {}
         self._line: deque[_Asking] = deque()
         self._shared: dict[Server, SharedSocket] = {}
         self._closed = False
 
-    async def ask(self, name: str, rdtype: str) -> DnsAnswer:
+    def ask(self, name: str, rdtype: str) -> asyncio.Future[DnsAnswer]:
         """Ask for the records of a type. A failure is a value; only CancelledError passes, and what `remember` raises.
 
-        Whoever asks the same while it is under way, or while the answer holds, gets the same object; how long that is
+        Not a coroutine, because several that are asked together would each take a task to run. Whoever asks the same
+        while it is under way, or while the answer holds, gets the same object; how long that is
         `probe.core.expiry.dns_ttl` says. One who gives up takes nothing from the others: the question is asked to its
         end. A name that cannot be written into a DNS message is `malformed`, without any try.
         """
         key = (folded(name), rdtype)
-        answer = self._known(key)
-        if answer is not None:
-            return answer
         asking = self._asking.get(key)
-        if asking is None:
-            if self._closed:
-                return Inquiry(*key, now := self._clock()).cut_short(now)
-            answer = self._recalled(key)
-            if answer is not None:
-                return answer
-            asking = self._asking[key] = _Asking(Inquiry(*key, self._clock()))
-            waiter = asking.wait()
-            if self._free and not self._line:
-                self._begin(asking)
-            else:
-                self._line.append(asking)
+        if asking is not None:
+            return asking.wait()
+        answer = self._known(key)
+        if answer is None:
+            answer = self._cut_short(key) if self._closed else self._recalled(key)
+        if answer is not None:
+            known: asyncio.Future[DnsAnswer] = asyncio.get_running_loop().create_future()
+            known.set_result(answer)
+            return known
+        asking = self._asking[key] = _Asking(Inquiry(*key, self._clock()))
+        waiter = asking.wait()
+        if self._free and not self._line:
+            self._begin(asking)
         else:
-            waiter = asking.wait()
-        return await waiter
+            self._line.append(asking)
+        return waiter
 
     async def aclose(self) -> None:
         """Give up what is under way and close every socket; who still waits is told what was tried, `cut-short`."""
@@ -135,15 +135,15 @@ class Lookups:
     # --- what is known ---------------------------------------------------------------------------------
 
     def _known(self, key: Key) -> DnsAnswer | None:
-        found = self._answers.get(key)
-        if found is None:
+        answer = self._answers.pop(key, None)
+        if answer is None or self._clock() >= answer.ended + dns_ttl(answer):
             return None
-        expires, answer = found
-        if self._clock() >= expires:
-            del self._answers[key]
-            return None
-        self._answers.move_to_end(key)
+        self._answers[key] = answer  # as the last one
         return answer
+
+    def _cut_short(self, key: Key) -> DnsAnswer:
+        now = self._clock()
+        return Inquiry(*key, now).cut_short(now)
 
     def _recalled(self, key: Key) -> DnsAnswer | None:
         answer = self._remember.recall(*key) if self._remember is not None else None
@@ -152,11 +152,12 @@ class Lookups:
         return answer
 
     def _keep(self, key: Key, answer: DnsAnswer) -> None:
-        expires = answer.ended + dns_ttl(answer)
-        if expires > self._clock():
-            self._answers[key] = expires, answer
-            while len(self._answers) > self._remembered:
-                self._answers.popitem(last=False)
+        if answer.ended + dns_ttl(answer) > self._clock():
+            self._answers[key] = answer
+            if len(self._answers) > self._remembered:
+                # Many together: a dictionary finds its first key behind the places of all that were deleted there.
+                for old in list(islice(self._answers, self._remembered // 8 + 1)):
+                    del self._answers[old]
 
     # --- from try to try -------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.model import Notice
+    from probe.net.ready import Readiness
 
 
 NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
@@ -50,13 +51,13 @@ async def connect(
 class Attempt:
     """One attempt to open a connection to `ip`, from `source` if given, within `timeout` seconds of `clock`.
 
-    `mss` asks for segments of at most that many octets. `run` may be called once. Who has a timer of its own sets
-    `timed` False, and calls `give_up` at `due`.
+    `mss` asks for segments of at most that many octets. Either `run` or `begin` may be called, once.
     """
 
     __slots__ = (
-        "_answered",
+        "_at_once",
         "_clock",
+        "_done",
         "_gave_up",
         "_ip",
         "_local_ip",
@@ -64,11 +65,12 @@ class Attempt:
         "_notices",
         "_port",
         "_record",
+        "_reporting",
         "_sock",
         "_source",
         "_started",
-        "_timed",
         "_timeout",
+        "_watched",
     )
 
     def __init__(
@@ -80,7 +82,6 @@ class Attempt:
         source: str | None,
         clock: Callable[[], float],
         mss: int | None = None,
-        timed: bool = True,
     ) -> None:
         self._ip = ip
         self._port = port
@@ -88,12 +89,14 @@ class Attempt:
         self._source = source
         self._clock = clock
         self._mss = mss
-        self._timed = timed
         self._started = clock()
+        self._done: Callable[[Connect, socket.socket | None], None] | None = None
         self._sock: socket.socket | None = None
+        self._watched: Readiness | None = None  # as long as it watches the socket for us
+        self._reporting = False
+        self._at_once = True
         self._local_ip: str | None = None
         self._notices: tuple[Notice, ...] = ()
-        self._answered: asyncio.Future[int] | None = None
         self._gave_up = False
         self._record: Connect | None = None
 
@@ -102,11 +105,40 @@ class Attempt:
 
         Whatever the system or the network does is an outcome; nothing but cancellation raises.
         """
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[Connect, socket.socket | None]] = loop.create_future()
+
+        def done(record: Connect, sock: socket.socket | None) -> None:
+            if sock is not None:
+                ready.of(loop).drop(sock.fileno())
+            if not ended.done():
+                ended.set_result((record, sock))
+            elif sock is not None:  # cancelled in this moment
+                sock.close()
+
+        self.begin(loop, done)
+        timer = loop.call_later(max(0.0, self.due - self._clock()), self.give_up)
+        try:
+            return await ended
+        except BaseException:
+            self.abandon()
+            raise
+        finally:
+            timer.cancel()
+
+    def begin(
+        self, loop: asyncio.AbstractEventLoop, done: Callable[[Connect, socket.socket | None], None]
+    ) -> None:
+        """Begin without a timer: `give_up` is to be called at `due`.
+
+        `done` gets what `run` returns, perhaps at once, and a socket that `ready` still watches for writing.
+        """
+        self._done = done
         self._started = self._clock()
         family = tcp.family_of(self._ip)
         if self._source is not None and tcp.family_of(self._source) != family:
-            return self._ended(ConnectOutcome.NO_ROUTE, errno.EAFNOSUPPORT), None
-        at_once = True
+            self._end(errno.EAFNOSUPPORT, ConnectOutcome.NO_ROUTE)
+            return
         try:
             sock = self._sock = socket.socket(family, socket.SOCK_STREAM | NONBLOCK)
             if not NONBLOCK:
@@ -116,34 +148,21 @@ class Attempt:
             if self._mss is not None:
                 tcp.small_segments(sock, self._mss)
             # Before connect: IPv6 queues nothing without it, and learns of such an error a second late.
-            reporting = tcp.report_errors(sock, family, True)
-            number: int | None = sock.connect_ex((self._ip, self._port))
-            at_once = number != errno.EINPROGRESS
-            number = await self._answer(sock, number)
-            if number == 0:
-                if reporting:  # this also empties the queue of what came since it was looked at
-                    tcp.report_errors(sock, family, False)
-                self._sock = None
-                return self._ended(ConnectOutcome.CONNECTED, None), sock
+            self._reporting = tcp.report_errors(sock, family, True)
+            number = sock.connect_ex((self._ip, self._port))
+            self._local_ip = _local_ip(sock)
         except OSError as error:  # no descriptor left, no IPv6 in this kernel, a source that is not ours
-            number = error.errno or errno.EIO
-        except BaseException:
-            self._record = self.so_far()
-            self._close()
-            raise
-        # A firewall of this host may write another of its addresses into the error than the one we used.
-        self._notices = tuple(
-            replace(notice, ours=notice.sender is not None and tcp.is_ours(notice.sender))
-            for notice in self._notices
-        )
-        outcome = notice_outcome(self._notices)
-        if number == errno.EADDRNOTAVAIL and self._source is None and family == socket.AF_INET6:
-            outcome = ConnectOutcome.NO_ROUTE  # this host has no IPv6 address at all
-        if outcome is None:
-            outcome = ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=at_once)
-        record = self._ended(outcome, number)
-        self._close()
-        return record, None
+            self._end(error.errno or errno.EIO)
+            return
+        if number not in {0, errno.EINPROGRESS}:
+            self._notices = tcp.notices(sock, self._clock())
+            self._end(number)
+            return
+        self._at_once = False
+        self._watched = ready.of(loop)
+        self._watched.add(sock.fileno(), WRITE, self._told)
+        if self._gave_up:
+            self.give_up()
 
     @property
     def due(self) -> float:
@@ -153,15 +172,68 @@ class Attempt:
     def give_up(self) -> None:
         """End the wait as if the time were up."""
         self._gave_up = True
-        self._settle(0)
+        if self._watched is not None and self._sock is not None:
+            self._notices += tcp.notices(self._sock, self._clock())
+            self._end(None)
+
+    def abandon(self) -> None:
+        """Leave it where it is, without a word to `done`; where it has ended already nothing happens."""
+        self._record = self.so_far()
+        self._done = None
+        self._close()
 
     def so_far(self) -> Connect:
         """Return what is known at this moment: the end, or that there is none yet."""
         return self._record or self._describe(ConnectOutcome.CUT_SHORT, None)
 
-    def _ended(self, outcome: ConnectOutcome, number: int | None) -> Connect:
-        self._record = self._describe(outcome, number)
-        return self._record
+    def _told(self, events: int) -> None:
+        """Take an event of the socket: WRITE alone says that the connection stands."""
+        sock = self._sock
+        if sock is None:
+            return
+        number = 0
+        if events != WRITE:
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._notices += tcp.notices(sock, self._clock())
+            stands = _stands(sock)
+            if number and stands:
+                number = 0  # the error is about a packet after the SYN, and TCP lives on (RFC 1122 4.2.3.9)
+            elif not number and self._notices and not stands:
+                # Still in SYN_SENT: either the entry is the answer, or there is none yet.
+                if notice_outcome(self._notices) is not None:
+                    self._end(None)
+                return
+        if number:
+            self._end(number)
+            return
+        if self._reporting:  # this also empties the queue of what came since it was looked at
+            tcp.report_errors(sock, tcp.family_of(self._ip), False)
+        self._sock = self._watched = None
+        self._tell(self._describe(ConnectOutcome.CONNECTED, None), sock)
+
+    def _end(self, number: int | None, outcome: ConnectOutcome | None = None) -> None:
+        """Tell that there is no connection, for an errno; None if there was none to be had."""
+        # A firewall of this host may write another of its addresses into the error than the one we used.
+        self._notices = tuple(
+            replace(notice, ours=notice.sender is not None and tcp.is_ours(notice.sender))
+            for notice in self._notices
+        )
+        outcome = outcome or notice_outcome(self._notices)
+        if number == errno.EADDRNOTAVAIL and self._source is None and ":" in self._ip:
+            outcome = ConnectOutcome.NO_ROUTE  # this host has no IPv6 address at all
+        if outcome is None:
+            outcome = (
+                ConnectOutcome.TIMEOUT if number is None else connect_outcome(number, at_once=self._at_once)
+            )
+        record = self._describe(outcome, number)
+        self._close()
+        self._tell(record, None)
+
+    def _tell(self, record: Connect, sock: socket.socket | None) -> None:
+        done, self._done = self._done, None  # it knows whoever keeps this: no work for the garbage collection
+        self._record = record
+        if done is not None:
+            done(record, sock)
 
     def _describe(self, outcome: ConnectOutcome, number: int | None) -> Connect:
         now = self._clock()
@@ -171,48 +243,11 @@ class Attempt:
 
     def _close(self) -> None:
         if self._sock is not None:
+            if self._watched is not None:
+                self._watched.drop(self._sock.fileno())
+                self._watched = None
             self._sock.close()
             self._sock = None
-
-    async def _answer(self, sock: socket.socket, number: int | None) -> int | None:
-        """Return the errno with which the attempt ended, 0 for success, None if only an ICMP error tells."""
-        self._local_ip = _local_ip(sock)
-        if number != errno.EINPROGRESS:
-            self._notices = tcp.notices(sock, self._clock())
-        while number == errno.EINPROGRESS:
-            events = await self._wait(sock)
-            if events == WRITE:
-                return 0
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if events else None
-            self._notices += tcp.notices(sock, self._clock())
-            if number and _stands(sock):
-                number = 0  # the error is about a packet after the SYN, and TCP lives on (RFC 1122 4.2.3.9)
-            if number == 0 and self._notices and not _stands(sock):
-                # Still in SYN_SENT: either the entry is the answer, or there is none yet.
-                number = errno.EINPROGRESS if notice_outcome(self._notices) is None else None
-        return number
-
-    async def _wait(self, sock: socket.socket) -> int:
-        """Wait until there is an answer to the SYN; return the events, 0 when the time is up or we give up."""
-        loop = asyncio.get_running_loop()
-        self._answered = loop.create_future()
-        timer = loop.call_later(max(0.0, self.due - self._clock()), self._settle, 0) if self._timed else None
-        descriptor = sock.fileno()
-        watched = ready.of(loop)
-        watched.add(descriptor, WRITE, self._settle)
-        if self._gave_up:
-            self._settle(0)
-        try:
-            return await self._answered
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._answered = None  # the attempt is kept as long as its connection
-            watched.drop(descriptor)
-
-    def _settle(self, events: int) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(events)
 
 
 def _stands(sock: socket.socket) -> bool:

@@ -8,6 +8,9 @@ do the same, and an error may then stand behind every `WRITE`.
 
 Errors are told whether they were asked for or not (`EPOLLERR`, `EPOLLHUP`), as `ERROR` together with what
 was asked for, so that whoever reads or writes next meets them.
+
+What is to be written is best written `afterwards`, when all events that came together have been told: a mail host that
+serves many of our connections is then woken once for all of them, and does not take turns with us over each line.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ READ, WRITE, ERROR = 1, 4, 8
 EPOLL = hasattr(select, "epoll")
 """Whether the system has it."""
 
-AT_ONCE = 256
-"""Events that are taken from the kernel at once; the rest come in the loop's next turn."""
+AT_ONCE = 64
+"""Events that are taken from the kernel at once; the rest come in the loop's next turn. What is written `afterwards`
+waits for all of them: some two milliseconds at most."""
 
 
 class Readiness(Protocol):
@@ -38,8 +42,14 @@ class Readiness(Protocol):
     def change(self, descriptor: int, events: int) -> None:
         """Watch one that is watched for other events."""
 
+    def hand_over(self, descriptor: int, events: int, tell: Callable[[int], None]) -> None:
+        """Watch one that is watched for other events, and for somebody else."""
+
     def drop(self, descriptor: int) -> None:
         """Watch it no longer. To be called before it is closed."""
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        """Call when all who are being told have been told; at once where nobody is."""
 
 
 def of(loop: asyncio.AbstractEventLoop) -> Readiness:
@@ -55,12 +65,13 @@ def of(loop: asyncio.AbstractEventLoop) -> Readiness:
 class _Epoll:
     """One epoll, as long as it has a descriptor to watch."""
 
-    __slots__ = ("_epoll", "_loop", "_tell")
+    __slots__ = ("_afterwards", "_epoll", "_loop", "_tell")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
         self._tell: dict[int, Callable[[int], None]] = {}
+        self._afterwards: list[Callable[[], None]] | None = None  # only while somebody is being told
         loop.add_reader(self._epoll.fileno(), self._ready)
 
     def add(self, descriptor: int, events: int, tell: Callable[[int], None]) -> None:
@@ -70,13 +81,21 @@ class _Epoll:
     def change(self, descriptor: int, events: int) -> None:
         self._epoll.modify(descriptor, events)
 
+    def hand_over(self, descriptor: int, events: int, tell: Callable[[int], None]) -> None:
+        self._epoll.modify(descriptor, events)
+        self._tell[descriptor] = tell
+
     def drop(self, descriptor: int) -> None:
         del self._tell[descriptor]
         self._epoll.unregister(descriptor)
         if not self._tell:
-            self._loop.call_soon(
-                self._retire
-            )  # not at once: a socket that is handed on comes back in this turn
+            self._loop.call_soon(self._retire)  # not at once: the next one may come in this turn
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        if self._afterwards is None:
+            callback()
+        else:
+            self._afterwards.append(callback)
 
     def _retire(self) -> None:
         if not self._tell and not self._epoll.closed:
@@ -88,12 +107,19 @@ class _Epoll:
         found = self._epoll.poll(0, AT_ONCE)
         # All looked up before the first is told: it may close others, whose numbers new sockets get.
         told = [(descriptor, events, self._tell.get(descriptor)) for descriptor, events in found]
+        afterwards = self._afterwards = []
         for descriptor, events, tell in told:
             if tell is not None and self._tell.get(descriptor) is tell:
-                try:
-                    tell(events)
-                except Exception as bug:  # noqa: BLE001  # as the loop does with a callback of its own
-                    self._loop.call_exception_handler({"message": "a socket's callback", "exception": bug})
+                self._guarded(tell, events)
+        self._afterwards = None
+        for callback in afterwards:
+            self._guarded(callback)
+
+    def _guarded(self, callback: Callable[..., None], *args: int) -> None:
+        try:
+            callback(*args)
+        except Exception as bug:  # noqa: BLE001  # as the loop does with a callback of its own
+            self._loop.call_exception_handler({"message": "a socket's callback", "exception": bug})
 
 
 class _ByLoop:
@@ -109,6 +135,8 @@ class _ByLoop:
         self._tell[descriptor] = tell
         self.change(descriptor, events)
 
+    hand_over = add
+
     def change(self, descriptor: int, events: int) -> None:
         tell = self._tell[descriptor]
         if events & READ:
@@ -121,9 +149,12 @@ class _ByLoop:
             self._loop.remove_writer(descriptor)
 
     def drop(self, descriptor: int) -> None:
-        del self._tell[descriptor]
+        self._tell.pop(descriptor, None)  # added to another object for the same loop, perhaps
         self._loop.remove_reader(descriptor)
         self._loop.remove_writer(descriptor)
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        callback()
 
 
 _EPOLLS: dict[asyncio.AbstractEventLoop, _Epoll] = {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.conversation import Plan
-    from probe.core.model import Session, TcpInfo, Tls
+    from probe.core.model import Connect, Session, TcpInfo, Tls
     from probe.net.wire import Wire
 
 P = ParamSpec("P")
@@ -101,7 +101,6 @@ class Call:
             source=source,
             clock=clock,
             mss=tcp.SMALL_MSS[tcp.family_of(ip)] if small else None,
-            timed=False,
         )
         self._stands = False
         self._connected: asyncio.Event | None = None  # made when somebody asks for it
@@ -130,6 +129,11 @@ class Call:
                 self._connected.set()
         return self._connected
 
+    @property
+    def stands(self) -> bool:
+        """Whether the TCP connection has been made."""
+        return self._stands
+
     async def run(self) -> Session:
         """Connect and converse; return the finished session. Only cancellation, and a bug of ours, raises.
 
@@ -137,27 +141,19 @@ class Call:
         it, closes, and leaves `session` cut short.
         """
         loop = self._loop = asyncio.get_running_loop()
+        self._ended = loop.create_future()
         self._timer_due = min(self._attempt.due, self._clock() + SILENCE)
         self._timer = loop.call_later(max(0.0, self._timer_due - self._clock()), self._on_timer)
         try:
-            record, sock = await self._attempt.run()
-            if sock is None:
-                return self.session()
-            self._sock = sock
-            self._stands = True
-            if self._connected is not None:
-                self._connected.set()
-            self._ended = loop.create_future()
-            self._line = Line(loop, sock, self._read, self._lost)
-            self._stirred = self._clock()
-            self._look_due = self._stirred + SILENCE
-            self._perform(self._conversation.connected(self._stirred, record.local_ip or self._ip))
+            self._attempt.begin(loop, self._reached)
             await self._ended
         except asyncio.CancelledError:
             if self._stands:
                 self._perform(self._conversation.interrupted(self._clock()))
             raise
         finally:
+            if not self._stands:
+                self._attempt.abandon()
             if self._timer is not None:
                 self._timer.cancel()
         self._sessions = self.sessions()
@@ -189,6 +185,24 @@ class Call:
         return self._conversation.unasked
 
     # --- events ------------------------------------------------------------------------------------
+
+    def _reached(self, record: Connect, sock: socket.socket | None) -> None:
+        """Begin the conversation, or end the call where nobody could be reached."""
+        if sock is None:
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
+            return
+        try:
+            self._sock = sock
+            self._stands = True
+            if self._connected is not None:
+                self._connected.set()
+            self._line = Line(self._loop, sock, self._read, self._lost)
+            self._stirred = self._clock()
+            self._look_due = self._stirred + SILENCE
+            self._perform(self._conversation.connected(self._stirred, record.local_ip or self._ip))
+        except Exception as bug:  # noqa: BLE001  # whatever it is, it goes to whoever awaits `run`
+            self._failed(bug)
 
     def _failed(self, bug: Exception) -> None:
         """Let a bug of ours end the call as one.

@@ -12,7 +12,6 @@ more of them are added or given back. `park` puts it aside until `parked` gives 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -58,12 +57,11 @@ _IDLE, _READY, _OUT, _PARKED = range(4)
 
 _TABLES = """
 CREATE TABLE address (position INTEGER PRIMARY KEY, mailbox TEXT UNIQUE, given TEXT);
-CREATE TABLE domain (id INTEGER PRIMARY KEY, name TEXT UNIQUE, state INTEGER, waiting INTEGER);
+CREATE TABLE domain (id INTEGER PRIMARY KEY, name TEXT UNIQUE, state INTEGER);
 CREATE TABLE waiting (domain INTEGER, position INTEGER, PRIMARY KEY (domain, position)) WITHOUT ROWID;
 CREATE TABLE ready (turn INTEGER PRIMARY KEY, domain INTEGER);
 CREATE TABLE parked (provider TEXT, turn INTEGER, domain INTEGER, PRIMARY KEY (provider, turn)) WITHOUT ROWID;
-CREATE TABLE provider (name TEXT PRIMARY KEY, parked INTEGER) WITHOUT ROWID;
-CREATE TABLE known (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE known (key TEXT PRIMARY KEY, final INTEGER) WITHOUT ROWID;
 CREATE TABLE held (position INTEGER PRIMARY KEY, line BLOB);
 CREATE TABLE trouble (domain TEXT, cause TEXT, failing INTEGER, PRIMARY KEY (domain, cause)) WITHOUT ROWID;
 """
@@ -85,6 +83,8 @@ class Spool:
         self._known = 0
         self._waiting = 0
         self._knows_some = False
+        self._exhausted: set[str] = set()
+        """Domains that are out, and of which no address waits any more: who asks for more is answered from here."""
         with _told:
             # Autocommit, because with neither a journal nor other readers a transaction only defers the writing.
             self._db = sqlite3.connect("", isolation_level=None, cached_statements=64)
@@ -102,11 +102,16 @@ class Spool:
 
     # --- in ---------------------------------------------------------------------------------------------
 
-    def know(self, keys: Iterable[str]) -> None:
-        """Take the keys of addresses that have been answered already; to be called before `add`."""
+    def know(self, answers: Iterable[tuple[str, bool]]) -> None:
+        """Take the keys of addresses that an earlier run has answered; to be called before `add`.
+
+        Beside each stands whether the answer is final; who has another one is asked again. The last of a key counts.
+        """
         with _told:
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR IGNORE INTO known VALUES (?)", ((key,) for key in keys))
+            self._db.executemany(
+                "INSERT INTO known VALUES (?, ?) ON CONFLICT DO UPDATE SET final = excluded.final", answers
+            )
             self._db.execute("COMMIT")
             self._knows_some = True
 
@@ -118,7 +123,7 @@ class Spool:
             execute("BEGIN")
             for row in rows:
                 # Of one that is known the mailbox is remembered too, so that another spelling is a duplicate.
-                known = self._knows_some and self._is_known(row)
+                known = self._knows_some and self._answer(row) == (1,)
                 position = -self._known - 1 if known else self._position + 1
                 given = None if row.given == row.mailbox else row.given
                 taken = execute(
@@ -140,9 +145,15 @@ class Spool:
         with _told:
             self._wait([(entry.position, entry.domain) for entry in entries])
 
-    def _is_known(self, row: Waiting) -> bool:
-        found = self._db.execute("SELECT 1 FROM known WHERE key = ?", (self._key(row),))
-        return found.fetchone() is not None
+    def is_asked_again(self, row: Waiting) -> bool:
+        """Whether an earlier run has given this address an answer that is not final."""
+        with _told:
+            return self._knows_some and self._answer(row) == (0,)
+
+    def _answer(self, row: Waiting) -> tuple[int] | None:
+        found = self._db.execute("SELECT final FROM known WHERE key = ?", (self._key(row),))
+        answer: tuple[int] | None = found.fetchone()
+        return answer
 
     def _wait(self, rows: list[tuple[int, str]]) -> None:
         """Let these positions wait, each with its domain, which is ready then when it was idle or new.
@@ -150,34 +161,34 @@ class Spool:
         All rows at once, because most of the time that one takes is the way into SQLite and back.
         """
         run = self._db.executemany
-        counts = Counter([domain for _, domain in rows])
-        run(
-            "INSERT INTO domain (name, state, waiting) VALUES (?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET waiting = waiting + excluded.waiting",
-            [(domain, _IDLE, count) for domain, count in counts.items()],
-        )
+        idle = [(domain, _IDLE) for domain in dict.fromkeys([domain for _, domain in rows])]
+        run("INSERT OR IGNORE INTO domain (name, state) VALUES (?, ?)", idle)
         run("INSERT INTO waiting SELECT id, ? FROM domain WHERE name = ?", rows)
         self._waiting += len(rows)
-        idle = [(domain, _IDLE) for domain in counts]
+        self._exhausted.difference_update([domain for domain, _ in idle])
         run("INSERT INTO ready (domain) SELECT id FROM domain WHERE name = ? AND state = ?", idle)
         run(f"UPDATE domain SET state = {_READY} WHERE name = ? AND state = ?", idle)  # noqa: S608  # a constant
 
     # --- out --------------------------------------------------------------------------------------------
 
-    def domains(self, limit: int) -> list[tuple[str, int]]:
-        """Give out the next ready domains, each with how many of its addresses wait; in order of appearance."""
+    def domains(self, limit: int) -> list[str]:
+        """Give out the next ready domains, in order of appearance."""
         with _told:
             found = self._db.execute(
-                "SELECT turn, id, name, waiting FROM ready JOIN domain ON id = domain ORDER BY turn LIMIT ?",
+                "SELECT turn, id, name FROM ready JOIN domain ON id = domain ORDER BY turn LIMIT ?",
                 (limit,),
             ).fetchall()
             if found:
                 self._db.execute("DELETE FROM ready WHERE turn <= ?", (found[-1][0],))
-            return self._out((number, name, waiting) for _, number, name, waiting in found)
+            return self._out(found)
 
     def addresses(self, domain: str, limit: int) -> list[Entry]:
         """Take the next waiting addresses of a domain; none means that the domain is idle from now on."""
         with _told:
+            if domain in self._exhausted:
+                self._exhausted.discard(domain)
+                self._db.execute("UPDATE domain SET state = ? WHERE name = ?", (_IDLE, domain))
+                return []
             found = self._db.execute(
                 "SELECT coalesce(given, mailbox), mailbox, name, position, id FROM domain"
                 " JOIN waiting ON waiting.domain = id JOIN address USING (position)"
@@ -190,8 +201,9 @@ class Spool:
             last, number = found[-1][3:]
             # What was taken are the lowest positions of this domain: everything up to the last.
             self._db.execute("DELETE FROM waiting WHERE domain = ? AND position <= ?", (number, last))
-            self._db.execute("UPDATE domain SET waiting = waiting - ? WHERE id = ?", (len(found), number))
             self._waiting -= len(found)
+            if len(found) < limit:
+                self._exhausted.add(domain)
             return [Entry(*row[:4]) for row in found]
 
     def park(self, domain: str, provider: str) -> None:
@@ -203,16 +215,12 @@ class Spool:
                 (provider, self._turn, domain),
             )
             self._db.execute("UPDATE domain SET state = ? WHERE name = ?", (_PARKED, domain))
-            self._db.execute(
-                "INSERT INTO provider VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET parked = parked + 1",
-                (provider,),
-            )
 
-    def parked(self, provider: str, limit: int) -> list[tuple[str, int]]:
+    def parked(self, provider: str, limit: int) -> list[str]:
         """Give out domains of a provider that were put aside, as `domains` does; the longest parked first."""
         with _told:
             found = self._db.execute(
-                "SELECT turn, id, name, waiting FROM parked JOIN domain ON id = domain"
+                "SELECT turn, id, name FROM parked JOIN domain ON id = domain"
                 " WHERE provider = ? ORDER BY turn LIMIT ?",
                 (provider, limit),
             ).fetchall()
@@ -220,23 +228,13 @@ class Spool:
                 self._db.execute(
                     "DELETE FROM parked WHERE provider = ? AND turn <= ?", (provider, found[-1][0])
                 )
-                self._db.execute(
-                    "UPDATE provider SET parked = parked - ? WHERE name = ?", (len(found), provider)
-                )
-                self._db.execute("DELETE FROM provider WHERE name = ? AND parked = 0", (provider,))
-            return self._out((number, name, waiting) for _, number, name, waiting in found)
+            return self._out(found)
 
-    def providers(self) -> list[str]:
-        """Name the providers of which domains are parked."""
-        with _told:
-            return [name for (name,) in self._db.execute("SELECT name FROM provider ORDER BY name")]
-
-    def _out(self, found: Iterable[tuple[int, str, int]]) -> list[tuple[str, int]]:
-        given = list(found)
+    def _out(self, found: list[tuple[int, int, str]]) -> list[str]:
         self._db.executemany(
-            "UPDATE domain SET state = ? WHERE id = ?", [(_OUT, number) for number, _, _ in given]
+            "UPDATE domain SET state = ? WHERE id = ?", [(_OUT, number) for _, number, _ in found]
         )
-        return [(name, waiting) for _, name, waiting in given]
+        return [name for _, _, name in found]
 
     # --- finished lines ---------------------------------------------------------------------------------
 

@@ -77,8 +77,7 @@ class Domains:
     def waiting(self) -> Iterator[str]:
         """Give every domain that waits in the spool, once."""
         while domains := self.spool.domains(AT_ONCE):
-            for domain, _ in domains:
-                yield domain
+            yield from domains
 
     def chunk(self, domain: str) -> list[Asked]:
         """Take the next addresses of a domain that the store does not answer; none when there are no more."""

@@ -19,6 +19,7 @@ from probe.core.conversation import follow_up
 from probe.core.dropped import displeased_by_the_next, went_out_of_step
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
+from probe.core.group import spoilt_by_grouping
 from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Purpose, Stage
 from probe.core.politeness import Sign, displeased
 from probe.run.host import MAX_SESSIONS, host_evidence
@@ -26,7 +27,7 @@ from probe.run.lookout import CHECK_GRACE, SLOW, SUSPICION, Lookout
 from probe.run.question import callout_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from probe.core.conversation import Plan
     from probe.core.model import Canary, HostEvidence, Options, Session
@@ -153,7 +154,7 @@ class Lanes:
         """Note that something answered in a host's place."""
         self._suspicious = True
 
-    async def visit(
+    def visit(
         self,
         target: Target,
         asked: list[Asked],
@@ -162,17 +163,42 @@ class Lanes:
         with_random: bool,
         again: Callable[[], Awaitable[bool]],
         rescue: Callable[[list[Heard]], None],
-    ) -> Visit:
+    ) -> Coroutine[None, None, Visit]:
         """Ask a mail host about these addresses, over one connection; only cancellation raises.
 
         `again` waits until the same host may be connected to once more, false if that cannot be soon. `rescue` gets
         what is finished when the visit is cancelled.
         """
-        return await _Lane(self, target, asked, clock, again, rescue, with_random=with_random).run()
+        return _Lane(self, target, asked, clock, again, rescue, with_random=with_random).run()
 
 
 class _Lane:
-    """The live state of one visit."""
+    """The live state of one visit, of which thousands wait at a time: hence the slots, and how little `run` awaits."""
+
+    __slots__ = (
+        "_again",
+        "_asked",
+        "_began",
+        "_behind",
+        "_beside",
+        "_call",
+        "_canary",
+        "_clock",
+        "_dropped",
+        "_engine",
+        "_enough",
+        "_expired",
+        "_half",
+        "_lanes",
+        "_lookout",
+        "_named",
+        "_rescue",
+        "_sessions",
+        "_settings",
+        "_target",
+        "_task",
+        "_with_random",
+    )
 
     def __init__(
         self,
@@ -197,7 +223,6 @@ class _Lane:
         self._again = again
         self._enough = clock() + min(self._settings.timeout / 2, SERIES)
         self._call: Call | None = None
-        self._judged: dict[tuple[object, ...], bool] = {}
         self._began = 0.0
         self._task: asyncio.Task[object] | None = None
         self._expired = False
@@ -214,26 +239,34 @@ class _Lane:
 
     async def run(self) -> Visit:
         """Make the visit."""
-        plan = self._plan(0)
         task = self._task = asyncio.current_task()
         cancelled = 0 if task is None else task.cancelling()
         extra: tuple[Session, ...] = ()
         self._lanes.enter(self)
         try:
-            await self._talk(plan)
-            extra = await self._follow_up()
-        except asyncio.CancelledError:
-            # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
-            if task is None or not self._expired or task.uncancel() > cancelled:
-                self._rescue(self._finished())
-                raise
+            try:
+                call = self._begin()
+                try:
+                    await call.run()
+                finally:
+                    self._note(call)
+                    await self._end_beside()
+                if self._settings.trace and self._wants_search():
+                    await self._search()
+                if not _leaves_nothing_open(self._sessions[-1]):
+                    extra = await self._follow_up()
+            except asyncio.CancelledError:
+                # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
+                if task is None or not self._expired or task.uncancel() > cancelled:
+                    self._rescue(self._finished())
+                    raise
+            return self._visit(extra, cut_short=self._expired)
         finally:
             self._lanes.leave(self)
-            # The call knows this visit (`_following`): a cycle less for the garbage collection to find.
-            self._call = None
             if self._canary is not None:
                 self._canary.cancel()
-        return self._visit(extra, cut_short=self._expired)
+            # Both know this visit. In a cycle all of its sessions would lie until Python looks for garbage.
+            self._call = self._lookout = None
 
     def _finished(self) -> list[Heard]:
         """Give the addresses that have their answer, although the connection had to be left before its end."""
@@ -262,19 +295,20 @@ class _Lane:
 
     # --- the connection ------------------------------------------------------------------------------
 
-    async def _talk(self, plan: Plan) -> None:
+    def _begin(self) -> Call:
         self._began = self._clock()
-        call = self._call = self._engine.call(self._target, plan, self._clock, self._following)
-        try:
-            await call.run()
-        finally:
-            self._lanes.connected(self)
-            self._sessions = tuple([session for _, session in call.sessions()])
-            self._dropped = call.unasked is not None
-            if self._beside is not None:
-                await self._end_beside()
-        if self._settings.trace:
-            await self._search(self._sessions[0])
+        call = self._call = self._engine.call(self._target, self._plan(0), self._clock, self._goes_on())
+        return call
+
+    def _goes_on(self) -> Callable[[], str | None] | None:
+        """Give what names the next address; None for one that is asked again: it is asked one command at a time."""
+        return None if self._asked[0].tries else self._following
+
+    def _note(self, call: Call) -> None:
+        """Take down what a connection brought that has come to its end, whichever."""
+        self._lanes.connected(self)
+        self._sessions = tuple([session for _, session in call.sessions()])
+        self._dropped = call.unasked is not None
 
     def _following(self) -> str | None:
         if self._named == len(self._asked) or self._clock() > self._enough:
@@ -285,7 +319,7 @@ class _Lane:
     def look_out(self) -> None:
         """Begin to search beside a SYN that nobody has answered for a second."""
         call = self._call
-        if call is not None and not call.connected.is_set():
+        if call is not None and not call.stands:
             lookout = self._lookout = self._make_lookout()
             self._beside = asyncio.create_task(self._in_silence(lookout, call))
 
@@ -318,13 +352,15 @@ class _Lane:
                 raise bug
             self._beside = None
 
-    async def _search(self, session: Session) -> None:
-        """Ask the network what the end of the conversation leaves open."""
-        connected = session.connect.outcome is ConnectOutcome.CONNECTED
-        if connected and not self._lanes.wants_search(accepted=all(map(accepted, self._sessions))):
-            return
+    def _wants_search(self) -> bool:
+        """Whether the network is asked what the end of the conversation leaves open."""
+        connected = self._sessions[0].connect.outcome is ConnectOutcome.CONNECTED
+        return not connected or self._lanes.wants_search(accepted=all(map(accepted, self._sessions)))
+
+    async def _search(self) -> None:
+        session = self._sessions[0]
         async with self._lanes.searching:
-            if connected:
+            if session.connect.outcome is ConnectOutcome.CONNECTED:
                 await self._check(session)
             self._lookout = self._lookout or self._make_lookout()
             await self._lookout.afterwards(session)
@@ -345,8 +381,6 @@ class _Lane:
 
         In clear after a handshake that failed, that connection goes on to further addresses as the first would have.
         """
-        if _leaves_nothing_open(self._sessions[-1]):
-            return ()
         plan: Plan | None = self._plan(len(self._sessions) - 1)
         sessions = [self._sessions[-1]]
         while plan is not None and len(sessions) < MAX_SESSIONS and not self._behind:
@@ -356,7 +390,7 @@ class _Lane:
             if not await self._again():
                 self._half = True
                 break
-            goes_on = self._following if plan.purpose is Purpose.CLEAR else None
+            goes_on = self._goes_on() if plan.purpose is Purpose.CLEAR else None
             call = self._call = self._engine.call(self._target, plan, self._clock, goes_on)
             sessions.append(await call.run())
             self._behind = tuple([session for _, session in call.sessions()][1:])
@@ -380,11 +414,13 @@ class _Lane:
         rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
         if self._dropped:
             signs.append(displeased_by_the_next(final))
+        judged: dict[tuple[object, ...], bool] = {}
+        spoilt = spoilt_by_grouping(told[0][-1])
         heard = []
         for number, sessions in enumerate(told):
             host = self._host(*sessions)
-            broken = shifted or (number == last and (self._half or rate))
-            broken = broken or (last > 0 and self._is_unsettled(sessions[-1], host))
+            broken = shifted or (number == last and (self._half or rate)) or (not number and spoilt)
+            broken = broken or (last > 0 and self._is_unsettled(sessions[-1], host, judged))
             refused = last > 0 and not broken and not accepted(sessions[-1])
             heard.append(Heard(self._asked[number], host, cut_short and number == last, broken, refused))
         canary = self._canary
@@ -393,22 +429,24 @@ class _Lane:
             heard=heard,
             unasked=self._asked[len(told) :],
             displeased=max(filter(None, signs), key=_weight, default=None),
-            for_all=None if self._half or last else self._for_all(heard[0], cut_short=cut_short),
+            for_all=None if self._half or spoilt or last else self._for_all(heard[0], cut_short=cut_short),
             canary=canary.result() if canary is not None and known else None,
             out_of_step=shifted,
         )
 
-    def _is_unsettled(self, session: Session, host: HostEvidence) -> bool:
+    def _is_unsettled(
+        self, session: Session, host: HostEvidence, judged: dict[tuple[object, ...], bool]
+    ) -> bool:
         """Whether the answer to one of several addresses settles nothing.
 
         The rules are asked once for the same words: they cost more than the whole conversation about an address.
         """
         said = _said(session) if len(host.sessions) == 1 else None
-        unsettled = None if said is None else self._judged.get(said)
+        unsettled = None if said is None else judged.get(said)
         if unsettled is None:
             unsettled = cause_of(host, self._lanes.options) not in _SETTLED
             if said is not None:
-                self._judged[said] = unsettled
+                judged[said] = unsettled
         return unsettled
 
     def _for_all(self, first: Heard, *, cut_short: bool) -> HostEvidence | None:

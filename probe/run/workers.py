@@ -31,12 +31,13 @@ class Workers:
         self._tasks: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[None]] = []
         self._busy = 0
+        self._returning = 0
         self._over: asyncio.Future[None] | None = None
 
     @property
-    def idle(self) -> int:
-        """How many have nothing to do."""
-        return len(self._idle)
+    def free(self) -> int:
+        """How many would take a job now, beside the one that asks."""
+        return len(self._idle) + self._returning
 
     async def run(self) -> None:
         """Work until all is done; what a job raises comes out here."""
@@ -77,6 +78,11 @@ class Workers:
                     await job
                 finally:
                     self._busy -= 1
+                # Several visits end in one turn of the loop. By the next turn all of them are back, and the first to
+                # look for something asks for all: to ask the agenda and its ledger for one costs nearly as much.
+                self._returning += 1
+                await asyncio.sleep(0)
+                self._returning -= 1
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # whoever awaits `run` gets it

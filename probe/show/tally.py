@@ -66,7 +66,7 @@ def markdown(tally: Tally, worst: Sequence[Trouble], remarks: Sequence[str]) -> 
     from probe.show import table  # noqa: PLC0415
 
     blocks = [
-        f"## Sender verification: {tally.done:,} results",
+        f"## Sender verification: {tally.done:,} result{'' if tally.done == 1 else 's'}",
         "\n".join(f"- {text}" for text in remarks),
     ]
     if tally.done:
@@ -82,8 +82,9 @@ def markdown(tally: Tally, worst: Sequence[Trouble], remarks: Sequence[str]) -> 
         ]
         drawn = table.listing(("address", "cause", "reason", "what is known"), shown, style="pipe")
         rest = tally.failed - len(shown)
+        says = "more is" if rest == 1 else "more are"
         more = (
-            [f"{rest:,} more are not named here; the results (`--format csv`) have them all."]
+            [f"{rest:,} {says} not named here; the results (`--format csv`) have them all."]
             if rest > 0
             else []
         )
@@ -136,7 +137,8 @@ def plan(found: _Plan) -> str:
     headers = ("provider", "addresses", "connections", "about", "first mail host")
     lines = [table.listing(headers, body, right=3)] if body else []
     if len(longest) > _PLANNED:
-        lines.append(f"... and {len(longest) - _PLANNED:,} quicker ones; --json has all of them")
+        more = len(longest) - _PLANNED
+        lines.append(f"... and {more:,} quicker {'one' if more == 1 else 'ones'}; --json has all of them")
     asked = sum(host.addresses for host in longest)
     connections = sum(host.connections for host in longest)
     lines.append(

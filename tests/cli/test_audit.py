@@ -88,7 +88,7 @@ def test_a_limit_of_calls_is_said(world: World, listed: str, capsys: pytest.Capt
     assert audit(world, "--limit=1", "--json", listed) == 1
     out, err = capsys.readouterr()
     assert [entry["needed"] for entry in json.loads(out)["entries"]] == [False, None, None]
-    assert "1 senders are not probed" in err
+    assert "1 sender is not probed" in err
 
 
 def test_all_is_well(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
@@ -10,19 +11,23 @@ import random
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.cli import UsageError, bar, batch, batchoptions
+from probe.cli import UsageError, bar, batch, batchoptions, main
 from probe.core.politeness import Limits
+from probe.core.tally import Tally
 from tests.cli.program import CLEAN, run, start
 from tests.cli.test_interrupt import until
 from tests.cli.test_progress import watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.cli.program import World
 
 GOOD, GONE = "a@good.example", "b@gone.example"
@@ -73,6 +78,16 @@ def test_lines_that_are_no_addresses_are_told_and_counted(world: World, tmp_path
     assert told[20].endswith("in.txt: 11 more lines are no addresses")
     assert "31 lines left out: no address" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_one_is_no_plural(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    wrong = [f"nobody{at}" for at in range(21)]
+    command = arguments(world, "-o", str(out), given(tmp_path, *wrong, GOOD, GOOD))
+    for done in (run(*command), run(*command)):
+        assert "in.txt: 1 more line is no address" in done.stderr
+        assert "1 duplicate left out" in done.stderr
+    assert "1 had its result in the output file already" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -188,6 +203,113 @@ def test_no_room_on_the_disk_keeps_what_is_finished_and_goes_on_later(world: Wor
     assert sorted(causes(out.read_text())) == sorted(addresses)
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_who_was_held_back_is_asked_when_it_may_be_and_no_line_is_doubled(
+    world: World, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / "out"
+    addresses = [f"{at}@good.example" for at in range(3)]
+    name = given(tmp_path, *addresses, GONE)
+    common = ("--no-trace", "--gap=0", "--per-connection=1", "--ordered", f"--format={form}", "-o", str(out))
+    command = ["batch", *world.arguments(f"--store={tmp_path / 'store'}", *common, name)]
+
+    def reasons() -> list[tuple[str, str]]:
+        if form == "csv":
+            return [(row["address"], row["reason"]) for row in csv.DictReader(io.StringIO(out.read_text()))]
+        found = [json.loads(line) for line in out.read_text().splitlines()]
+        return [(report["address"], report["reason"]) for report in found]
+
+    done = run(*command, "--per-day=1")
+    held_back = [address for address, reason in reasons() if reason == "host.held-back"]
+    assert (done.returncode, len(reasons()), len(held_back)) == (0, 4, 2)
+    assert "2 addresses held back, out of politeness; the same command tomorrow asks again" in done.stderr
+    first = out.read_bytes()
+    done = run(*command, "--per-day=1")
+    assert (done.returncode, out.read_bytes()) == (0, first)
+    assert "2 addresses held back" in done.stderr
+    done = run(*command, "--per-day=9")
+    assert done.returncode == 0
+    assert out.read_bytes().startswith(first)
+    assert reasons()[4:] == [(address, "rcpt.accepted") for address in held_back]
+    assert "held back" not in done.stderr
+    assert "sender-exists" in done.stderr
+    whole = out.read_bytes()
+    done = run(*command, "--per-day=9")
+    assert (done.returncode, out.read_bytes()) == (0, whole)
+    assert "4 had their result in the output file already" in done.stderr
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _replace(path: Path) -> None:
+    path.unlink()
+    path.touch()
+
+
+def _move(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+TAKEN = [
+    (_delete, "was deleted while it was written to"),
+    (_replace, "was deleted while it was written to"),
+    (_move, "was moved or replaced while it was written to; move it back"),
+    (_empty, "was cut short by somebody else"),
+]
+
+
+@pytest.mark.parametrize(("take", "says"), TAKEN, ids=[take.__name__ for take, _ in TAKEN])
+def test_an_output_file_that_is_taken_away_ends_it_and_it_can_be_resumed(
+    world: World, tmp_path: Path, take: Callable[[Path], None], says: str
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = arguments(world, "-q", "-o", str(out), given(tmp_path, GOOD, "a@silent.example"))
+    process = start(*command, "--reply-timeout=20")
+    until(lambda: out.exists() and out.read_bytes().count(b"\n") == 1)
+    time.sleep(1.5)  # it has looked at least once
+    take(out)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err.count("\n")) == (2, 1)
+    assert f"probe-sender: -o: {str(out)!a} {says}" in err
+    assert run(*command, "--reply-timeout=1").returncode == 0
+    written = causes(out.read_text())
+    assert set(written) == {GOOD, "a@silent.example"}
+
+
+@pytest.mark.parametrize("take", [_delete, _replace, _move])
+def test_a_store_that_is_taken_away_ends_it(
+    world: World, tmp_path: Path, take: Callable[[Path], None]
+) -> None:
+    out, store = tmp_path / "out.jsonl", tmp_path / "store"
+    more = ("-q", "--no-trace", "-o", str(out), f"--store={store}", given(tmp_path, GOOD, "a@silent.example"))
+    process = start("batch", *world.arguments(*more))
+    until(lambda: out.exists() and out.read_bytes().count(b"\n") == 1)
+    take(store)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err.count("\n")) == (2, 1)
+    assert "it was deleted or replaced while this ran" in err
+    assert causes(out.read_text())[GOOD] == "sender-exists"
+
+
+def test_an_output_file_that_is_taken_away_at_the_last_moment(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    process = start(*arguments(world, "-q", "-o", str(out), "-"), stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(f"{GOOD}\n")
+    process.stdin.flush()
+    until(lambda: out.exists() and out.read_bytes().count(b"\n") == 1)
+    out.unlink()
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err.count("\n")) == (2, 1)
+    assert "was deleted" in err
+
+
 def test_a_moment_later_the_store_answers_and_says_how_old_it_is(world: World, tmp_path: Path) -> None:
     store = ("--no-trace", f"--store={tmp_path / 'store.db'}", given(tmp_path, GOOD, GONE))
     first = run("batch", *world.arguments(*store))
@@ -277,6 +399,31 @@ def test_a_bar_for_a_person_and_gone_before_the_table(world: World, tmp_path: Pa
     assert "addresses/s" not in rest
 
 
+def test_a_bar_that_has_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    tally, ended = Tally(), False
+
+    async def show() -> None:
+        nonlocal ended
+        made = bar.Bar(tally, lambda: 2, lambda: ended)
+        for _ in range(2):
+            tally.add("sender-exists", "rcpt.accepted")
+            made._show()
+        ended = True
+        made._show()
+        made.stop()
+
+    asyncio.run(show())
+    shown = terminal.getvalue()
+    assert "1 address [" in shown
+    assert "2 addresses [" in shown
+    assert "| 2/2 [" in shown
+
+
 def test_no_bar_where_the_results_are_shown(world: World, tmp_path: Path) -> None:
     args = batchoptions.options().parse_args(["x"])
     assert not bar.wanted(args)
@@ -339,10 +486,13 @@ def test_few_descriptors_lower_the_concurrency(world: World, tmp_path: Path) -> 
         ["--dry-run", "--format=csv"],
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, wrong: list[str]) -> None:
-    done = run("batch", *wrong, given(tmp_path, GOOD))
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "; " in done.stderr
+def test_what_cannot_be_is_refused_in_one_line(
+    tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["batch", *wrong, given(tmp_path, GOOD)])
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "; " in said.err
 
 
 def test_the_defaults_are_those_of_politeness() -> None:

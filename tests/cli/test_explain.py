@@ -15,6 +15,7 @@ from probe.cli.glossary import LISTS, meanings, words
 from probe.core.model import About, Cause
 from probe.core.reasons import REASONS
 from probe.core.rfc.requirements import REQUIREMENTS
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +92,7 @@ def test_an_unreadable_file(
     assert "cannot be read: Permission denied; give a file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", sorted(set(words())))
+@every("word", sorted(set(words())))
 def test_every_word_is_explained_with_an_example_in_80_columns(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probe.cli import main
-from probe.cli.keeping import open_store
-from probe.net.store import Kept, Store
+from probe.cli import keeping, main
+from probe.cli.keeping import TOLD, open_store
+from probe.net.store import Kept, Store, StoreError
 from tests.cli.program import CLEAN, run, start
 from tests.conftest import STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.program import World
@@ -155,6 +155,41 @@ def test_the_store_that_is_named_is_taken(ask: Callable[..., str], tmp_path: Pat
     assert "Before" in ask(f"--store={named}", GOOD)
 
 
+def test_a_tilde_that_no_shell_has_seen_is_the_home(
+    ask: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    ask("--store=~/named", GOOD)
+    monkeypatch.setenv("PROBE_SENDER_STORE", "~/of-the-environment")
+    ask(GOOD)
+    found = {path.name for path in (tmp_path / "home").iterdir()}
+    assert {"named", "of-the-environment"} <= found
+    assert not (tmp_path / "~").exists()
+    ask("--store=./~named", GOOD)
+    assert (tmp_path / "~named").is_file()
+
+
+def test_a_store_of_the_environment_is_the_same_in_every_directory(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROBE_SENDER_STORE", "store")
+    assert main(["history", GOOD]) == 2
+    says = "probe-sender: PROBE_SENDER_STORE: 'store' would be another store in each directory;"
+    assert capsys.readouterr().err.startswith(says)
+    done = run(*world.arguments(GOOD), env=CLEAN | {"PROBE_SENDER_STORE": "store"})
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "nothing is remembered of this: PROBE_SENDER_STORE" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_variable_names_no_store(world: World, tmp_path: Path) -> None:
+    run(*world.arguments(GOOD), env=CLEAN | {"PROBE_SENDER_STORE": "", "XDG_STATE_HOME": str(tmp_path)})
+    assert (tmp_path / "probe-sender" / "store.sqlite3").is_file()
+
+
 def test_an_interrupted_probe_is_not_recorded(world: World) -> None:
     before = world.connections("127.0.0.3")
     process = start(*world.arguments(GOOD, "a@silent.example"))
@@ -174,6 +209,9 @@ def test_an_interrupted_probe_is_not_recorded(world: World) -> None:
     ("arguments", "says"),
     [
         (["--store=", GOOD], "--store: the name is empty"),
+        (["history", "--store=", GOOD], "--store: the name is empty"),
+        (["explain", "--all", "--store="], "--store: the name is empty"),
+        (["history", "--store=~nobody.here/x", GOOD], "--store: '~nobody.here/x': nobody's home is known"),
         (["--store=x", "--no-store", GOOD], "--no-store: not together with"),
         (["log", "--fresh", "x"], "they are for --probe"),
         (["log", "--probe", "--fresh", "--no-store", "x"], "--fresh: without a store"),
@@ -486,6 +524,26 @@ def lines_of(err: str) -> list[str]:
     assert err.replace("\n", "").isprintable()
     assert all(line.startswith("probe-sender: ") for line in err.splitlines())
     return err.splitlines()
+
+
+@pytest.mark.parametrize(("more", "says"), [(1, "1 more that is damaged"), (2, "2 more that are damaged")])
+def test_the_rest_of_what_is_damaged_is_counted(
+    more: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Damaged:
+        left = TOLD + more
+
+        def __next__(self) -> Kept:
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            raise StoreError("damaged")
+
+        def __iter__(self) -> Iterator[Kept]:
+            return self
+
+    assert list(keeping.kept(Damaged())) == [None] * (TOLD + more)
+    assert lines_of(capsys.readouterr().err)[TOLD:] == [f"probe-sender: left out: {says}"]
 
 
 @pytest.mark.usefixtures("one_bad_row")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from probe.core.address import LOCAL_LIMIT, PASTE_LIMIT, PATH_LIMIT, AddressError, parse
 from probe.core.model import AddressForm, AddressKind
+from tests.support.every import every
 
 # --- accepted --------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "mailbox"), ACCEPTED)
+@every(("text", "mailbox"), ACCEPTED)
 def test_is_read_as(text: str, mailbox: str) -> None:
     assert parse(text).mailbox == mailbox
 
@@ -166,7 +167,7 @@ SHAPES: list[tuple[str, tuple[AddressForm, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("local", "forms"), SHAPES)
+@every(("local", "forms"), SHAPES)
 def test_shape_is_recognised_and_the_local_part_left_alone(
     local: str, forms: tuple[AddressForm, ...]
 ) -> None:
@@ -318,7 +319,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), REFUSED)
+@every(("text", "message"), REFUSED)
 def test_is_refused_with_the_mend(text: str, message: str) -> None:
     with pytest.raises(AddressError) as caught:
         parse(text)
@@ -340,7 +341,7 @@ def test_a_bad_international_label_is_named(label: str, culprit: str) -> None:
     assert message.endswith("); correct it, or write its xn-- form")
 
 
-@pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0), 0x061C, *range(0x202A, 0x202F), 0x2066])
+@every("code", [*range(0x20), *range(0x7F, 0xA0), 0x061C, *range(0x202A, 0x202F), 0x2066])
 def test_no_control_passes_anywhere(code: int) -> None:
     for text in (
         f"us{chr(code)}er@example.com",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import pytest
-
 from probe.core.advice import next_steps
 from probe.core.classify import judge
 from probe.core.model import MtaOutcome, Who
 from probe.core.reasons import EXEMPT, REASONS
 from tests.support import make
+from tests.support.every import every
 
 FIELDS: defaultdict[str, str] = defaultdict(lambda: "value")
 
@@ -20,7 +19,7 @@ def said(reason: str, outcome: MtaOutcome) -> str:
     return " ".join(step.do for step in steps)
 
 
-@pytest.mark.parametrize("reason", [row.word for row in REASONS.values() if EXEMPT in row.steps])
+@every("reason", [row.word for row in REASONS.values() if EXEMPT in row.steps])
 def test_defer_ok_is_advised_where_exim_defers_and_not_where_it_rejects(reason: str) -> None:
     assert "callout=30s,defer_ok" in said(reason, MtaOutcome.DEFER)
     assert "defer_ok would not help" in said(reason, MtaOutcome.REJECT)

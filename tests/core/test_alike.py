@@ -29,6 +29,7 @@ from probe.core.model import (
     Stage,
 )
 from tests.support import make, record
+from tests.support.arbitrary import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ def another(evidence: Evidence, local: str, stretch: float, shift: float, before
         st.tuples(LOCALS, STRETCHES, st.sampled_from((0.0, 3.25)), st.integers(0, 1)), min_size=4, max_size=6
     ),
 )
-@settings(max_examples=20)
+@settings(max_examples=examples(0.2))
 def test_many_are_judged_as_each_alone(
     name: str, callout: Callout, mailboxes: list[tuple[str, float, float, int]]
 ) -> None:
@@ -167,7 +168,7 @@ def test_many_are_judged_as_each_alone(
         max_size=6,
     ),
 )
-@settings(max_examples=20)
+@settings(max_examples=examples(0.2))
 def test_lines_from_pieces_are_the_encoded_reports(
     name: str, callout: Callout, mailboxes: list[tuple[str, float, float, int, bool]]
 ) -> None:

@@ -97,7 +97,7 @@ def test_a_quote_that_nobody_closes_costs_its_own_line() -> None:
 def test_a_row_that_is_short_or_empty() -> None:
     table = b"id,address\n1\n,\n2,\n3,a@example.com\n"
     assert read(table) == [
-        (2, "the line has 1 columns; the address is in column 2"),
+        (2, "the line has 1 column; the address is in column 2"),
         (4, "column 2 is empty"),
         (5, "a@example.com"),
     ]

@@ -30,6 +30,7 @@ from probe.core.model import (
 from probe.core.reasons import REASONS
 from probe.core.rules import HOST_RULES
 from tests.support import arbitrary, make
+from tests.support.arbitrary import examples
 
 BY_THE_FOLD = {
     "rcpt.some-hosts-deny",
@@ -96,7 +97,7 @@ RUNS = arbitrary.struct(Evidence, hosts=st.lists(HOSTS, max_size=3).map(tuple))
 
 
 @given(RUNS)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_evidence_gives_a_report(evidence: Evidence) -> None:
     report = judge(evidence)
     assert REASONS[report.reason].cause is report.cause
@@ -104,7 +105,7 @@ def test_any_evidence_gives_a_report(evidence: Evidence) -> None:
 
 
 @given(st.lists(st.lists(EXCHANGES, max_size=6), max_size=3), st.sampled_from(TlsMode), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_without_a_refused_rcpt_nothing_is_missing(
     talks: list[list[Exchange]], tls: TlsMode, null_sender: bool
 ) -> None:

@@ -11,7 +11,6 @@ from msgspec import structs
 
 from probe.core.address import AddressError, parse
 from probe.core.conversation import (
-    EXTRA_REPLIES,
     SETTLE,
     Close,
     Conversation,
@@ -36,6 +35,7 @@ from probe.core.model import (
 from probe.core.plan import SHORTEST_PATIENCE, SMALL_REPLY_TIMEOUT
 from probe.core.reply import REPLY_LIMIT
 from probe.core.script import COMMANDS, Script
+from probe.core.surplus import EXTRA_REPLIES
 from probe.core.tape import BYTES_KEPT, ENTRIES_APART
 
 if TYPE_CHECKING:

@@ -33,6 +33,8 @@ from probe.core.model import (
     TlsMode,
 )
 from tests.support import arbitrary, exim, make
+from tests.support.arbitrary import examples
+from tests.support.every import every
 from tests.support.exim_scenarios import INEXACT, PLAYS
 from tests.support.record_exim import RECORDED, load
 
@@ -53,7 +55,7 @@ BYE = make.exchange(Stage.QUIT, "QUIT", "221 bye", sent=1.0, ended=1.0)
 # --- a real Exim, recorded -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: str(recording.play))
+@every("recording", RECORDINGS, ids=lambda recording: str(recording.play))
 def test_prediction_is_what_exim_did(recording: Recording) -> None:
     view = exim.predict(recording.seen(), recording.play.callout)
     inexact = INEXACT.get(recording.play.name, "")
@@ -661,7 +663,7 @@ VERSION = st.sampled_from((OLDEST, (4, 82), CLASSIC, (4, 89), NEWEST, (4, 98)))
         cpanel=st.booleans(),
     ),
 )
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(0.6), suppress_health_check=list(HealthCheck))
 def test_any_evidence_is_predicted_or_not(evidence: Evidence, callout: Callout) -> None:
     judge(evidence, callout)
 
@@ -672,7 +674,7 @@ def test_any_evidence_is_predicted_or_not(evidence: Evidence, callout: Callout) 
     drop=st.sampled_from(("", "tape", "last", "clear", "dns")),
     seconds=st.sampled_from((0.001, 1.0, 30.0)),
 )
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 def test_less_evidence_never_breaks_it(number: int, version: Version, drop: str, seconds: float) -> None:
     evidence = RECORDINGS[number].seen()
     hosts = evidence.hosts

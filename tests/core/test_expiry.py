@@ -18,6 +18,7 @@ from probe.core.model import (
     ExchangeOutcome,
     HeloSource,
     Report,
+    Skip,
     Stage,
     TlsMode,
 )
@@ -149,6 +150,11 @@ def test_a_null_sender_that_is_refused_is_so_for_the_whole_domain() -> None:
     assert report.mta is not None
     assert report.mta.exim is not None
     assert [each.seconds for each in report.mta.exim.cache] == [DOMAIN_NEGATIVE]
+
+
+def test_who_was_not_asked_has_no_answer() -> None:
+    report = judge(make.evidence(make.host(skipped=Skip.HELD_BACK)))
+    assert (report.reason, expiry.lasts(report), expiry.for_domain(report)) == (expiry.HELD_BACK, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("reason", ["mail.null-sender-refused", "rcpt.null-sender-refused"])

@@ -17,6 +17,7 @@ from probe.core.model import Canary, CanaryOutcome, DnsOutcome, DnsTry, HeloSour
 from probe.core.observations import Check, End, Observations, Server
 from probe.core.scope import scope
 from tests.support import make
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from probe.core.scope import IP
@@ -341,10 +342,10 @@ CASES: list[tuple[str, str, Observations, Result, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "state", "observed", "result", "words"),
     CASES,
-    ids=[f"{name}:{state}:{at}" for at, (name, state, *_) in enumerate(CASES)],
+    ids=lambda case: f"{case[0]}:{case[1]}:{CASES.index(case)}",
 )
 def test_what_is_said(
     name: str, state: str, observed: Observations, result: Result, words: list[str]

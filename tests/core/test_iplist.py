@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from probe.core.exemption.iplist import Entry, Form, Index, is_exempting, parse, style_of
 from probe.core.exemption.ways import Style
+from tests.support.every import every
 
 BARE, KEYED, CIDR, NAME, UNREADABLE = Form
 
@@ -20,7 +21,7 @@ def one(line: str) -> Entry:
     return entry
 
 
-@pytest.mark.parametrize(
+@every(
     ("line", "form", "network", "value"),
     [
         ("192.0.2.59", BARE, "192.0.2.59/32", None),

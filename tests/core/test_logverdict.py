@@ -21,6 +21,7 @@ from probe.core.log.verdict import AMBIGUOUS, ONE_HOST, judge_event
 from probe.core.model import About, Cause, Confidence, Evidence, MtaOutcome, Stage
 from probe.core.reasons import REASONS
 from tests.support.arbitrary import HOSTILE
+from tests.support.every import every
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
 _HEAD = "2026-11-22 07:47:14 H=relay.example.net [203.0.113.77] sender verify"
@@ -111,9 +112,9 @@ EXIM: dict[tuple[str, str | None], tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize(
+@every(
     ("line", "reason", "confidence"),
-    [pytest.param(line, *key, id=line[-60:]) for key, lines in EXIM.items() for line in lines],
+    [(line, *key) for key, lines in EXIM.items() for line in lines],
 )
 def test_what_exim_writes(line: str, reason: str, confidence: str | None) -> None:
     verdict = judged(f"{_HEAD} {line}")
@@ -382,7 +383,7 @@ DISAGREE = frozenset({"hosts-disagree", "mx-dangling-and-address"})
 that is not the first, of which Exim says nothing."""
 
 
-@pytest.mark.parametrize("play", PLAYS, ids=lambda play: f"{play['play']['name']}-{play['play']['callout']}")
+@every("play", PLAYS, ids=lambda play: f"{play['play']['name']}-{play['play']['callout']}")
 def test_the_log_of_a_real_exim_against_a_probe_of_the_same_hosts(play: dict[str, Any]) -> None:
     """The log knows less. Where it names the sender missing, or there, the probe that saw everything agrees."""
     events = [

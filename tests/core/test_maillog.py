@@ -17,6 +17,7 @@ from probe.core.log.event import LogEvent, LogFault, LogKind, LogProgram
 from probe.core.log.line import LINE_LIMIT, MARKS, TRAFFIC_MARKS, mentions, parse
 from probe.core.log.prefix import join_records
 from probe.core.model import MtaOutcome, Stage
+from tests.support.every import every
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
 REAL = sorted(path for path in LOGS.rglob("*log") if path.is_file() and not path.name.startswith("built-"))
@@ -43,7 +44,7 @@ BUILT_LINES = [line for path in BUILT for line in lines_of(path)]
 # --- real lines --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+@every("path", REAL, ids=lambda path: path.name)
 def test_every_line_about_verification_is_understood(path: Path) -> None:
     """As many as a plain search for the words finds, whichever Exim wrote them."""
     about = [line for line in lines_of(path) if any(words in line for words in ABOUT)]
@@ -112,13 +113,10 @@ def as_told(event: LogEvent) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize(
+@every(
     ("line", "expected"),
-    [
-        pytest.param(line, expected, id=f"{path.stem}-{n}")
-        for path in BUILT
-        for n, (line, expected) in enumerate(zip(lines_of(path), expected_of(path), strict=True), 1)
-    ],
+    [row for path in BUILT for row in zip(lines_of(path), expected_of(path), strict=True)],
+    ids=lambda row: row[0],
 )
 def test_a_built_line(line: str, expected: dict[str, Any] | None) -> None:
     event = parse(line, 2010 if line.startswith("Feb") else YEAR)

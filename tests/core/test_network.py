@@ -40,6 +40,7 @@ from probe.core.network import FULL_VERDICT, SLOW_VERDICT, Elsewhere
 from probe.core.network_facts import patience, read
 from tests.support import make
 from tests.support.arbitrary import struct
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -260,7 +261,7 @@ SILENCE = {
 }
 
 
-@pytest.mark.parametrize("name", SILENCE)
+@every("name", SILENCE)
 def test_silence(name: str) -> None:
     probes, known, expected, words = SILENCE[name]
     report = judged(silent(), probes, known)
@@ -456,7 +457,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+@every("name", REFUSALS)
 def test_refusal(name: str) -> None:
     connect, probes, expected, words = REFUSALS[name]
     report = judged(connect, probes)

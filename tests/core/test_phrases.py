@@ -13,6 +13,7 @@ from probe.core.phrasebook import BASIC, ENHANCED, TABLE
 from probe.core.phrasebook.phrase import CLASSES, Row, parse
 from probe.core.phrases import ABOUT_MAILBOX, AT_RCPT, read
 from probe.core.words import cut
+from tests.support.every import every
 
 OURS = ("192.0.2.1", "probe.example.net")
 
@@ -30,7 +31,7 @@ def about(text: str, stage: Stage = Stage.RCPT) -> About:
 # --- the table -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+@every("row", TABLE, ids=lambda row: row.id)
 def test_every_row_wins_on_its_own_example(row: Row) -> None:
     reading = read(said(row.example), row.at, ("mail.example.net",))
     assert (reading.row, reading.about, reading.basis) == (row.id, row.about, row.basis)
@@ -81,7 +82,7 @@ def test_word_classes_have_no_word_twice() -> None:
         assert len(words.split()) == len(set(words.split())), name
 
 
-@pytest.mark.parametrize("detail", ENHANCED)
+@every("detail", ENHANCED)
 def test_an_enhanced_code_is_read_on_neutral_words(detail: str) -> None:
     reading = read(said(f"550 5.{detail} Sorry"), Stage.RCPT)
     assert (reading.about, reading.basis, reading.row) == (
@@ -181,7 +182,7 @@ OF_SOMEBODY_ELSE = [
 ]
 
 
-@pytest.mark.parametrize("text", OF_SOMEBODY_ELSE)
+@every("text", OF_SOMEBODY_ELSE)
 def test_words_about_the_mailbox_do_not_count_beside_somebody_else(text: str) -> None:
     assert about(text) not in ABOUT_MAILBOX
 
@@ -236,8 +237,8 @@ def test_a_text_that_names_us_and_denies_the_mailbox_is_open() -> None:
     assert about("550 probe.example.net: go on") is About.POLICY
 
 
-@pytest.mark.parametrize("stage", sorted(set(Stage) - AT_RCPT))
-@pytest.mark.parametrize("text", ["550 5.1.1 User unknown", "552 5.2.2 mailbox full", "550 account disabled"])
+@every("stage", sorted(set(Stage) - AT_RCPT))
+@every("text", ["550 5.1.1 User unknown", "552 5.2.2 mailbox full", "550 account disabled"])
 def test_before_rcpt_nothing_is_about_the_mailbox(stage: Stage, text: str) -> None:
     assert about(text, stage) not in ABOUT_MAILBOX
 
@@ -257,7 +258,7 @@ def test_without_words_or_their_own_code_nothing_is_missing(code: int, noise: by
 # --- who is refused ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         ("554 5.7.1 <a@example.com>: Recipient address rejected: Access denied", About.OTHER),

@@ -8,6 +8,7 @@ from probe.core import phrases
 from probe.core.model import About, Basis, Reply, Stage
 from probe.core.phrases import read
 from probe.core.words import cut
+from tests.support.every import every
 
 OURS = ("192.0.2.1", "probe.example.net")
 
@@ -70,13 +71,13 @@ def texts(block: str) -> list[str]:
     return [" ".join(text.split()) for text in block.split("·")]
 
 
-@pytest.mark.parametrize("text", texts(MISSING))
+@every("text", texts(MISSING))
 def test_a_missing_mailbox(text: str) -> None:
     reading = read(said(f"550 {text}"), Stage.RCPT, OURS)
     assert (reading.about, reading.basis) == (About.MISSING_MAILBOX, Basis.WORDS)
 
 
-@pytest.mark.parametrize("text", texts(FULL))
+@every("text", texts(FULL))
 def test_a_full_mailbox(text: str) -> None:
     assert read(said(f"550 {text}"), Stage.RCPT, OURS).about is About.FULL
 
@@ -86,12 +87,12 @@ def test_a_disabled_mailbox(text: str) -> None:
     assert read(said(f"550 {text}"), Stage.RCPT, OURS).about is About.DISABLED
 
 
-@pytest.mark.parametrize("text", texts(ABOUT_US))
+@every("text", texts(ABOUT_US))
 def test_a_refusal_of_us(text: str) -> None:
     assert read(said(f"550 {text}"), Stage.RCPT, OURS).about in phrases.ABOUT_US
 
 
-@pytest.mark.parametrize("text", texts(OPEN))
+@every("text", texts(OPEN))
 def test_what_may_be_said_of_us_is_not_said_of_the_mailbox(text: str) -> None:
     assert read(said(f"550 {text}"), Stage.RCPT, OURS).about not in phrases.ABOUT_MAILBOX
 

@@ -13,6 +13,7 @@ from probe.core import phrases, wait, words
 from probe.core.model import About, Reply, Stage
 from probe.core.phrasebook.phrase import Phrase
 from probe.core.phrases import ABOUT_MAILBOX, read
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +223,7 @@ NOT_ABOUT_THE_MAILBOX = [
 ]
 
 
-@pytest.mark.parametrize("text", NOT_ABOUT_THE_MAILBOX)
+@every("text", NOT_ABOUT_THE_MAILBOX)
 def test_words_about_somebody_else_make_no_mailbox_missing(text: str) -> None:
     assert about(text) not in ABOUT_MAILBOX
 
@@ -280,7 +281,7 @@ ABOUT_SOMEBODY_ELSE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("other", ABOUT_SOMEBODY_ELSE)
+@every("other", ABOUT_SOMEBODY_ELSE)
 def test_no_words_about_a_mailbox_outweigh_words_about_somebody_else(other: str) -> None:
     for mailbox in ABOUT_A_MAILBOX:
         for text in (
@@ -367,4 +368,4 @@ def test_the_cutter_and_the_clock_are_linear(unit: str) -> None:
         return words.cut(text, OURS, known)
 
     for work in (cut, wait.named_wait):
-        assert cost(work, 32000) <= 24 * cost(work, 4000) + 0.005
+        assert cost(work, 16000) <= 24 * cost(work, 2000) + 0.003

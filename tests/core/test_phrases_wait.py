@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from probe.core.model import About, Reply, Stage
 from probe.core.phrases import read
 from probe.core.wait import LONGEST, SHORTEST, named_wait
+from tests.support.every import every
 
 NAMED = [
     ("try again in 300 seconds", 300),
@@ -65,7 +66,7 @@ NOT_NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "seconds"), NAMED)
+@every(("text", "seconds"), NAMED)
 def test_a_named_time_is_told(text: str, seconds: float) -> None:
     assert named_wait(text) == seconds
 

@@ -16,6 +16,7 @@ from probe.core.model import ConnectOutcome, Covers, MtaOutcome, MtaView
 from probe.core.postfix.client import Result, printable
 from tests.support import postfix as real
 from tests.support import postfix_cases
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from probe.core.model import Evidence
@@ -32,7 +33,7 @@ def _view(seen: Evidence) -> MtaView:
     return mta.postfix
 
 
-@pytest.mark.parametrize("name", postfix_cases.RECORDED)
+@every("name", postfix_cases.RECORDED)
 def test_prediction_is_what_postfix_logged(name: str) -> None:
     log, seen = postfix_cases.recording(name)
     assert real.predicted(seen) == real.told(log)

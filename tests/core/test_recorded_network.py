@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,6 +18,7 @@ from probe.codec import decode_evidence
 from probe.core.classify import judge
 from probe.core.model import Answer, Cause, Confidence, ConnectOutcome, PathProbe, Protocol, Report
 from probe.core.network_facts import elsewhere, read
+from tests.support.every import every
 from tests.support.record_network import RECORDED, RECORDINGS, disagreements, file_of, load
 from tests.support.road import HOPS
 from tests.support.scenarios import SCENARIOS
@@ -65,7 +65,7 @@ PLAIN_OUTCOME = {
 # --- whole -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "family"), RECORDINGS)
+@every(("name", "family"), RECORDINGS)
 def test_recording_is_judged_as_its_scenario_expects(name: str, family: int) -> None:
     assert list(disagreements(name, family, _evidence(name, family))) == []
 
@@ -116,7 +116,7 @@ def _place(reason: str, path: Path) -> tuple[float, float]:
     return 0, float("inf")
 
 
-@pytest.mark.parametrize(("name", "family"), RECORDINGS)
+@every(("name", "family"), RECORDINGS)
 def test_a_lost_answer_widens_the_place_and_never_moves_it(name: str, family: int) -> None:
     evidence = _evidence(name, family)
     whole = Said.of(evidence)
@@ -158,8 +158,8 @@ def _misplaced(report: Report, family: int) -> list[str]:
 # --- other evidence less, or more ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", [ConnectOutcome.TIMEOUT, ConnectOutcome.CUT_SHORT])
-@pytest.mark.parametrize(("name", "family"), SILENT_RECORDINGS)
+@every("outcome", [ConnectOutcome.TIMEOUT, ConnectOutcome.CUT_SHORT])
+@every(("name", "family"), SILENT_RECORDINGS)
 def test_less_than_two_seconds_of_silence_are_no_filter(
     name: str, family: int, outcome: ConnectOutcome
 ) -> None:
@@ -171,8 +171,8 @@ def test_less_than_two_seconds_of_silence_are_no_filter(
     assert judge(replace(evidence, hosts=(host,))).reason == "connect.timeout"
 
 
-@pytest.mark.parametrize("ttl", [*range(1, 6), None])
-@pytest.mark.parametrize(("name", "family"), SILENT_RECORDINGS)
+@every("ttl", [*range(1, 6), None])
+@every(("name", "family"), SILENT_RECORDINGS)
 def test_a_packet_that_connects_vetoes_filtered(name: str, family: int, ttl: int | None) -> None:
     evidence = _evidence(name, family)
     path = evidence.hosts[0].path
@@ -181,7 +181,7 @@ def test_a_packet_that_connects_vetoes_filtered(name: str, family: int, ttl: int
     assert judge(_with_probes(evidence, (*path.probes, opened))).reason == "connect.lossy"
 
 
-@pytest.mark.parametrize(("name", "family"), RECORDINGS)
+@every(("name", "family"), RECORDINGS)
 def test_without_a_canary_nothing_is_our_network_for_certain(name: str, family: int) -> None:
     report = judge(replace(_evidence(name, family), canary=None))
     assert report.reason == _reason((name, family))
@@ -191,7 +191,7 @@ def test_without_a_canary_nothing_is_our_network_for_certain(name: str, family: 
 # --- evidence from before --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "family"), RECORDINGS)
+@every(("name", "family"), RECORDINGS)
 def test_evidence_from_before_the_path_was_searched_gives_the_plain_reason(name: str, family: int) -> None:
     old: dict[str, Any] = msgspec.to_builtins(_evidence(name, family))
     _leave_out(old, "canary")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-import pytest
 from msgspec import structs
 
 from probe.core.model import Level
 from probe.core.rfc.requirements import REQUIREMENTS, Requirement
 from tests.support import cases
+from tests.support.every import every
 
 ROWS = list(REQUIREMENTS.values())
 SECTION = r"\d+(?:\.\d+)*"
@@ -24,7 +24,7 @@ def golden() -> dict[str, cases.Case]:
     return {name: cases.load(name) for name in cases.names()}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@every("row", ROWS, ids=lambda row: row.id)
 def test_a_case_breaks_it_and_a_case_keeps_it(row: Requirement) -> None:
     breaking = [name for name, case in golden().items() if row.id in case.expect.violations]
     keeping = [
@@ -52,7 +52,7 @@ def test_a_violation_that_must_not_be_reported_is_noticed() -> None:
     assert said == ["violation greeting-name is reported"]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@every("row", ROWS, ids=lambda row: row.id)
 def test_a_row_says_everything(row: Requirement) -> None:
     assert re.fullmatch(r"[a-z]+(?:-[a-z0-9]+)*", row.id)
     for section in (row.section_2821, row.section_5321):

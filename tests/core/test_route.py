@@ -19,6 +19,7 @@ from probe.core.route import (
     route,
 )
 from probe.core.scope import may_be_connected_to, read_ip, scope
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -406,7 +407,7 @@ def test_an_address_literal_needs_no_dns() -> None:
     assert go(to=to, allow_private=False).state is RouteState.ONLY_PRIVATE
 
 
-@pytest.mark.parametrize(
+@every(
     ("ip", "kind"),
     [
         ("0.0.0.0", "unspecified"),

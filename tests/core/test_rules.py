@@ -17,6 +17,8 @@ from probe.core.network import After, Nearer, Ports, Refuser, Silence, Us
 from probe.core.phrasebook import BASIC, ENHANCED, TABLE
 from probe.core.reasons import CAUSES, REASONS, WORST_FIRST
 from probe.core.rules import HOST_RULES, decide
+from tests.support.arbitrary import examples
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +73,7 @@ def row(**columns: object) -> Facts:
     return Facts(**(base | columns))  # type: ignore[arg-type]  # the columns are checked by the callers' names
 
 
-@pytest.mark.parametrize("rule", HOST_RULES, ids=lambda rule: rule.id)
+@every("rule", HOST_RULES, ids=lambda rule: rule.id)
 def test_every_rule_wins_somewhere(rule: Rule) -> None:
     """No dead row: some combination of the columns is decided by it, and by no rule above it."""
     above = HOST_RULES[: HOST_RULES.index(rule)]
@@ -83,7 +85,7 @@ def test_the_last_row_takes_whatever_is_left() -> None:
 
 
 @given(st.builds(Facts, **{name: st.sampled_from(values) for name, values in COLUMNS.items()}))
-@settings(max_examples=300)
+@settings(max_examples=examples(3))
 def test_every_combination_is_decided(facts: Facts) -> None:
     rule, fired = decide(facts)
     assert fired[0] == rule.id
@@ -108,7 +110,7 @@ def readings() -> set[tuple[Got, About]]:
     return {(got, phrases.read(reply, stage).about) for got, stage in STAGES.items() for reply in replies}
 
 
-@pytest.mark.parametrize("rule", [rule for rule in HOST_RULES if rule.about], ids=lambda rule: rule.id)
+@every("rule", [rule for rule in HOST_RULES if rule.about], ids=lambda rule: rule.id)
 def test_what_a_rule_wants_to_read_can_be_read_there(rule: Rule) -> None:
     """No rule waits for words that the reading of replies never gives at its stage."""
     wanted = set(product(rule.got or STAGES, rule.about or ()))
@@ -126,7 +128,7 @@ def test_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("rule", HOST_RULES, ids=lambda rule: rule.id)
+@every("rule", HOST_RULES, ids=lambda rule: rule.id)
 def test_every_rule_has_its_reason_and_a_sentence_that_can_be_filled(rule: Rule) -> None:
     assert rule.reason in REASONS
     rule.says.format_map(dict.fromkeys(FIELDS, "x"))
@@ -152,13 +154,13 @@ def test_nothing_is_missing_unless_the_peer_named_the_mailbox_or_domain_at_rcpt(
             assert rule.grip <= {Grip.WORDS, Grip.ENHANCED}
 
 
-@pytest.mark.parametrize(
+@every(
     "about",
     [About.POLICY, About.BLOCKLIST, About.RATE, About.GREYLIST, About.RDNS, About.HELO, About.AUTH, About.TLS,
      About.NULL_SENDER, About.OUR_SENDER, About.TEMPORARY, About.PROTOCOL, About.CONTENT, About.OTHER],
 )  # fmt: skip
-@pytest.mark.parametrize("grip", list(Grip))
-@pytest.mark.parametrize("ended", list(Ended))
+@every("grip", list(Grip))
+@every("ended", list(Ended))
 def test_words_that_are_not_about_the_mailbox_never_make_it_missing(
     about: About, grip: Grip, ended: Ended
 ) -> None:
@@ -166,8 +168,8 @@ def test_words_that_are_not_about_the_mailbox_never_make_it_missing(
     assert REASONS[rule.reason].cause is not Cause.MISSING_SENDER
 
 
-@pytest.mark.parametrize("got", [Got.CONNECT, Got.BANNER, Got.HELO, Got.TLS, Got.MAIL])
-@pytest.mark.parametrize("about", [About.MISSING_MAILBOX, About.DISABLED, About.MISSING_DOMAIN, About.RELAY])
+@every("got", [Got.CONNECT, Got.BANNER, Got.HELO, Got.TLS, Got.MAIL])
+@every("about", [About.MISSING_MAILBOX, About.DISABLED, About.MISSING_DOMAIN, About.RELAY])
 def test_before_rcpt_no_words_make_the_mailbox_missing(got: Got, about: About) -> None:
     rule, _ = decide(row(got=got, about=about, grip=Grip.WORDS))
     assert REASONS[rule.reason].cause is not Cause.MISSING_SENDER
@@ -215,7 +217,7 @@ def test_causes_have_the_exit_codes_of_the_contract() -> None:
     assert set(CAUSES) == set(Cause)
 
 
-@pytest.mark.parametrize("word", sorted(REASONS))
+@every("word", sorted(REASONS))
 def test_every_reason_has_meaning_reference_and_steps_that_can_be_filled(word: str) -> None:
     reason = REASONS[word]
     assert reason.word == word

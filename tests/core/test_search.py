@@ -17,6 +17,7 @@ from probe.core.answers import estimate
 from probe.core.model import Answer, Notice, NoticeOrigin, PathProbe, Protocol
 from probe.core.packets import BURST, MAX_OPEN, MAX_OPENED, MAX_PACKETS, PACE, PER_ROUTER
 from probe.core.search import Aim, Search, Wanted, plan
+from tests.support.every import every
 
 HOST = "203.0.113.25"
 PORT = 25
@@ -221,7 +222,7 @@ def distance(outcome: Outcome) -> int | None:
 # --- silence ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("hops", "where"),
     [
         (hops, where)
@@ -230,7 +231,7 @@ def distance(outcome: Outcome) -> int | None:
         if where is None or where < hops
     ],
 )
-@pytest.mark.parametrize("udp", [True, False])
+@every("udp", [True, False])
 def test_the_place_of_a_drop(hops: int, where: int | None, udp: bool) -> None:
     """Every hop up to the drop answers on the port, and the next one answers a control."""
     path = Path(hops=hops, drops=where, mail=Answer.SILENT, udp=udp, ping=udp, lapse=0.08 / hops)
@@ -319,7 +320,7 @@ def test_first_hops_that_are_known_are_spared() -> None:
     assert near.udp[3] == "te"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@every("seed", range(40))
 def test_single_losses_do_not_move_the_place(seed: int) -> None:
     """With one packet in seven lost the edge is asked again, and is one hop off at most rarely."""
     path = Path(hops=6, drops=3, loss=0.15)

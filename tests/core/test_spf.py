@@ -17,6 +17,7 @@ from probe.core.model import DnsOutcome, DnsRecord
 from probe.core.spf import MAX_NAMES, MAX_TERMS, Spf, check_host
 from probe.core.spf.macro import Identity, SpfSyntaxError, expand, is_macro_string
 from probe.core.spf.record import MAX_OCTETS, SpfResult, parse, text_of
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def record(text: str, **others: str) -> dict[tuple[str, str], list[str] | DnsOut
     return zone
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "result", "term"),
     [
         ("v=spf1 ip4:192.0.2.59 -all", "pass", "ip4:192.0.2.59"),

@@ -22,6 +22,7 @@ from probe.core.model import (
 )
 from probe.core.rfc.requirements import REQUIREMENTS
 from tests.support import arbitrary, make
+from tests.support.every import every
 
 RCPT_TO = f"RCPT TO:<{make.SENDER}>"
 LONG = "RCPT TO:<this-local-part-has-64-octets-as-RFC-5321-allows-by-probe-sender@customer.example.com>"
@@ -226,7 +227,7 @@ def test_every_requirement_of_a_host_is_here() -> None:
     assert BREAKS.keys() | OF_THE_DOMAIN == REQUIREMENTS.keys()
 
 
-@pytest.mark.parametrize("word", BREAKS)
+@every("word", BREAKS)
 def test_it_is_found_and_quoted_as_the_table_says(word: str) -> None:
     row = REQUIREMENTS[word]
     violation = next((each for each in found(*BREAKS[word]) if each.id == word), None)
@@ -383,7 +384,7 @@ INNOCENT: dict[str, tuple[Session, ...]] = {
 }
 
 
-@pytest.mark.parametrize("what", INNOCENT)
+@every("what", INNOCENT)
 def test_nobody_is_accused_for(what: str) -> None:
     assert ids(*INNOCENT[what]) == set()
 

@@ -21,6 +21,7 @@ from probe.core.model import DnsOutcome, DnsRecord
 from probe.net.dns_message import Response, make_query, make_question, read_response
 from probe.net.dns_plain import read_plain
 from probe.net.dns_question import Question, question_of
+from tests.support.arbitrary import examples
 
 ID = 4711
 NAME = "customer.example.com"
@@ -125,7 +126,7 @@ damages: st.SearchStrategy[list[tuple[int, int]]] = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(4))
 @given(
     rdtypes, answers, authorities, additionals, st.one_of(usual, usual, unusual),
     st.sampled_from((0, 0, 0, 3, 3, 2, 5, 16)),
@@ -173,7 +174,7 @@ ends = st.one_of(
 names = st.tuples(st.lists(LABELS, max_size=3).map(b"".join), ends).map(b"".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(4))
 @given(
     st.lists(
         st.tuples(

@@ -21,6 +21,7 @@ from probe.core.politeness import Displeasure, Limits, Sign
 from probe.net import ledger as module
 from probe.net.ledger import MemoryLedger, StoreLedger
 from probe.net.store import Store, StoreError
+from tests.support.arbitrary import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_more_is_given_back_than_was_taken(ledger: Ledger) -> None:
         max_size=15,
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(0.5), deadline=None)
 def test_both_ledgers_say_the_same(
     steps: list[tuple[float, list[tuple[str, str]], Displeasure | None, int]],
 ) -> None:

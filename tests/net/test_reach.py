@@ -18,7 +18,7 @@ from probe.net import reach, ready, tcp
 from probe.net.ready import ERROR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from probe.core.model import Connect
 
@@ -228,14 +228,26 @@ def notice(kind: int, code: int) -> Notice:
     return Notice(0.1, NoticeOrigin.ICMP, kind, code, "192.0.2.254")
 
 
+class InTurn:
+    """Readiness that tells each of these events once, whatever the sockets do."""
+
+    def __init__(self, *events: int) -> None:
+        self._events = events
+
+    def add(self, descriptor: int, _events: int, tell: Callable[[int], None]) -> None:
+        assert descriptor >= 0
+        for events in self._events:
+            asyncio.get_running_loop().call_soon(tell, events)
+
+    def drop(self, descriptor: int) -> None:
+        assert descriptor >= 0
+
+
 @pytest.mark.parametrize(("code", "outcome"), [(13, ConnectOutcome.PROHIBITED), (3, ConnectOutcome.REFUSED)])
 def test_an_entry_of_the_queue_is_a_result(
     deaf: int, monkeypatch: pytest.MonkeyPatch, code: int, outcome: ConnectOutcome
 ) -> None:
-    async def at_once(*_: object) -> int:
-        return ERROR
-
-    monkeypatch.setattr(reach.Attempt, "_wait", at_once)
+    monkeypatch.setattr(ready, "of", lambda _: InTurn(ERROR))
     monkeypatch.setattr(tcp, "notices", lambda *_: (notice(3, code),))
     before = descriptors()
     record, sock = try_connect("127.0.0.1", deaf)
@@ -246,14 +258,9 @@ def test_an_entry_of_the_queue_is_a_result(
 
 
 def test_an_entry_that_says_nothing_ends_nothing(deaf: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([ERROR, ERROR, 0])
-
-    async def in_turn(*_: object) -> int:
-        return next(answers)
-
-    monkeypatch.setattr(reach.Attempt, "_wait", in_turn)
+    monkeypatch.setattr(ready, "of", lambda _: InTurn(ERROR, ERROR))
     monkeypatch.setattr(tcp, "notices", lambda *_: (notice(3, 4),))
-    record, _ = try_connect("127.0.0.1", deaf)
+    record, _ = try_connect("127.0.0.1", deaf, limit=0.05)
     assert record.outcome is ConnectOutcome.TIMEOUT
     assert len(record.notices) == 3
 
@@ -261,12 +268,8 @@ def test_an_entry_that_says_nothing_ends_nothing(deaf: int, monkeypatch: pytest.
 @pytest.fixture
 def with_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every answer come with an error, as epoll tells it where one is queued or set."""
-    wait = reach.Attempt._wait
-
-    async def told(attempt: reach.Attempt, sock: socket.socket) -> int:
-        return await wait(attempt, sock) | ERROR
-
-    monkeypatch.setattr(reach.Attempt, "_wait", told)
+    told = reach.Attempt._told
+    monkeypatch.setattr(reach.Attempt, "_told", lambda attempt, events: told(attempt, events | ERROR))
 
 
 @pytest.mark.usefixtures("with_error")

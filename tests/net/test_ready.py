@@ -129,3 +129,70 @@ def test_dropped_by_the_one_told_before(
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
     assert told == [2]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_afterwards_is_when_all_have_been_told(
+    loop_factory: Factory, pair: tuple[socket.socket, socket.socket], *, fails: bool
+) -> None:
+    happened: list[str] = []
+    bugs: list[object] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: bugs.append(context["exception"]))
+        watch = ready.of(loop)
+
+        def write() -> None:
+            happened.append("written")
+            if fails:
+                raise ValueError("a bug")
+
+        def tell(descriptor: int) -> Callable[[int], None]:
+            def told(_events: int) -> None:
+                watch.drop(descriptor)
+                happened.append("told")
+                watch.afterwards(write)
+
+            return told
+
+        for end in pair:
+            watch.add(end.fileno(), WRITE, tell(end.fileno()))
+        await asyncio.sleep(0.02)
+        happened.append("nobody is told")
+        if not fails:
+            watch.afterwards(write)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    assert happened == ["told", "told", "written", "written", "nobody is told", *(["written"] * (not fails))]
+    assert len(bugs) == 2 * fails
+
+
+@pytest.mark.usefixtures("way")
+def test_handed_over(loop_factory: Factory, pair: tuple[socket.socket, socket.socket]) -> None:
+    """As `reach` does to `line`: from then on only the new owner is told."""
+    near, far = pair
+    told: list[str] = []
+
+    async def main() -> None:
+        watch = ready.of(asyncio.get_running_loop())
+
+        def stands(_events: int) -> None:
+            told.append("stands")
+            watch.hand_over(near.fileno(), READ, came)
+
+        def came(_events: int) -> None:
+            told.append(near.recv(100).decode())
+
+        watch.add(near.fileno(), WRITE, stands)
+        await asyncio.sleep(0.02)
+        far.send(b"hello")
+        await asyncio.sleep(0.02)
+        watch.drop(near.fileno())
+        far.send(b"nobody")
+        await asyncio.sleep(0.02)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    assert told == ["stands", "hello"]

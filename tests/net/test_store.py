@@ -390,7 +390,7 @@ def test_a_disk_without_space_keeps_what_was_recorded(path: Path) -> None:
         pages = held._database.connection.execute("PRAGMA page_count").fetchone()[0]
         held._database.connection.execute(f"PRAGMA max_page_count = {pages + 10}")
         with pytest.raises(StoreError) as refused:
-            held.record([kept(data=b"x"), kept("big@example.com", data=bytes(100_000))])
+            held.record([kept(data=b"x"), kept("big@example.com", data=bytes(11 * database.PAGE_OCTETS))])
         assert "there is no space left for it" in one_line(refused.value, path)
         assert [each.mailbox for each in held.everything()] == ["first@example.com"]
         held.record([kept("small@example.com")])  # the room that there is can be used
@@ -411,7 +411,7 @@ def test_a_full_file_system(tmp_path: Path) -> None:
                     held.record([kept(f"u{recorded:04}@example.com", data=os.urandom(5000))])
             assert "there is no space left for it" in one_line(refused.value, path)
         with opened(path) as held:
-            assert len(list(held.everything())) == recorded > 50
+            assert len(list(held.everything())) == recorded > 20
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -430,6 +430,24 @@ def test_a_file_system_that_is_mounted_read_only(tmp_path: Path) -> None:
         assert "it cannot be opened (Read-only file system)" in refusal(tmp_path / "new.sqlite3")
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_file_keeps_the_size_of_its_pages(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(raw(path)) as other:  # as the first versions made it
+        other.execute("PRAGMA page_size = 4096")
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN")
+        migrations.migrate(other)
+        other.execute("COMMIT")
+    new = path.with_name("new")
+    for place, size in ((path, 4096), (new, database.PAGE_OCTETS)):
+        with opened(place) as held:
+            held.record([kept()])
+        with opened(place) as held:
+            assert [each.mailbox for each in held.everything()] == [kept().mailbox]
+        with closing(raw(place)) as other:
+            assert other.execute("PRAGMA page_size").fetchone() == (size,)
 
 
 def test_what_is_no_database(tmp_path: Path) -> None:
@@ -517,12 +535,16 @@ def test_a_row_whose_bytes_have_changed(path: Path) -> None:
 def test_a_damaged_page_costs_what_lies_in_it_and_no_more(path: Path) -> None:
     names = [f"user{number:03}@example.com" for number in range(2 * store.PAGE + 50)]
     with opened(path) as held:
-        held.record([kept(mailbox=name, data=name.encode() * 1500) for name in names])
+        held.record([kept(mailbox=name, data=name.encode() * 1800) for name in names])
     mark = names[store.PAGE + 7].encode() * 20
     content = path.read_bytes()
-    assert mark in content
-    at = content.index(mark) // 4096 * 4096
-    # Its pages hold on to each other by their first four octets: this one leads outside the file.
+    size = database.PAGE_OCTETS
+    # Its pages hold on to each other by their first four octets: the one that leads to the last shall lead outside.
+    (at,) = [
+        at
+        for at in range(0, len(content), size)
+        if mark in content[at : at + size] and 0 < int.from_bytes(content[at : at + 4]) < len(content) // size
+    ]
     path.write_bytes(content[:at] + b"\x7f\xff\xff\xff" + content[at + 4 :])
     found, said = [], []
     with opened(path) as held:

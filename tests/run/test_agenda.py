@@ -165,3 +165,17 @@ def test_what_need_not_be_asked_is_taken_away() -> None:
     assert world.agenda.drain("192.0.2.7") == []
     assert world.turn() == ["192.0.2.2"]
     assert world.agenda.waiting == 0
+
+
+def test_a_connection_that_begins_late_leaves_its_gap_to_the_next() -> None:
+    world = World(gap=1.0)
+    world.meet(1)
+    world.wait(1, 2)
+    world.now += 5.0
+    ((place, _),) = world.agenda.take(1)
+    assert world.agenda.begin(place) == 0.0
+    world.now += 0.25
+    assert world.agenda.begin(place) == 0.75
+    assert world.agenda.begin(place) == 1.0  # behind the one that waits; never more than the gap
+    world.now -= 3600.0  # the clock was set back
+    assert world.agenda.begin(place) == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import time
 from collections import Counter
 from contextlib import suppress
@@ -21,6 +22,8 @@ from probe.net.ledger import MemoryLedger
 from probe.net.spool import Entry, Spool, Waiting
 from probe.run.batch import Batch
 from probe.run.engine import Engine
+from probe.run.lane import _Lane
+from probe.run.lookout import Lookout
 from probe.settings import Settings
 from tests.support.counting import CountingHost
 
@@ -168,6 +171,20 @@ async def test_the_addresses_of_a_domain_share_one_connection(pipelining: bool) 
 
 
 @runs
+async def test_a_visit_leaves_nothing_for_the_search_for_cycles() -> None:
+    # Else all sessions of a connection lie about until then, which in a batch is late. Refused, it was searched.
+    host = everybody("127.0.0.2", u1=UNKNOWN)
+    gc.collect()
+    gc.disable()
+    try:
+        async with Lab(zone(1, 1), {host.ip: host}) as lab:
+            await run(lab, users(3))
+        assert not [each for each in gc.get_objects() if isinstance(each, (_Lane, Lookout))]
+    finally:
+        gc.enable()
+
+
+@runs
 async def test_no_more_addresses_over_a_connection_than_allowed() -> None:
     host = everybody("127.0.0.2")
     async with Lab(zone(1, 1), {host.ip: host}) as lab:
@@ -222,7 +239,7 @@ async def test_who_refuses_the_null_sender_is_asked_once() -> None:
         results = await run(lab, users(30))
     assert set(results.reasons.values()) == {"mail.null-sender-refused"}
     assert len(host.visits) == 1
-    assert sum(len(visit.asked) for visit in host.visits) <= 1
+    assert sum(len(visit.asked) for visit in host.visits) <= 2  # in one write with MAIL, and the second try
 
 
 @runs

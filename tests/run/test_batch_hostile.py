@@ -185,6 +185,42 @@ async def test_pipelined_replies(how: str, unknown: tuple[str, ...]) -> None:
     await both(ONE, lambda: {A: Teller(A, tell)}, users(3), reply_timeout=0.2)
 
 
+@pytest.mark.parametrize("unknown", [(), ("u0",)])
+@pytest.mark.parametrize("how", PIPELINES)
+@runs
+async def test_a_host_that_is_not_up_to_a_first_group(how: str, unknown: tuple[str, ...]) -> None:
+    """It is asked again one by one, and then gives the answer that a diagnosis gets."""
+
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        said = [usual(line, *unknown) for line in lines]
+        return said if len(said) == 1 else PIPELINES[how](said)
+
+    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(1), reply_timeout=0.5)
+    assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
+
+
+@pytest.mark.parametrize("what", [CLOSE, RESET])
+@runs
+async def test_a_host_that_hangs_up_on_a_first_group(what: str) -> None:
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        return [what] if len(lines) > 1 else [usual(line, "u1") for line in lines]
+
+    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(3))
+    assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
+
+
+@runs
+async def test_a_refused_null_sender_names_nobody_to_the_others() -> None:
+    """RCPT stands behind MAIL in one write, and what was learned of the host holds for all."""
+    hosts = {A: CountingHost(A, table(MAIL="550 5.7.1 No"))}
+    async with Lab(ONE, hosts) as lab:
+        together = await run(lab, users(3), chosen=settings(lab))
+    for mailbox, report in together.reports.items():
+        tapes = [entry.data for host in report.evidence.hosts for s in host.sessions for entry in s.tape]
+        assert any("MAIL FROM:<>" in data for data in tapes)
+        assert not [data for data in tapes for other in users(3) if other != mailbox and other in data]
+
+
 @pytest.mark.parametrize("stage", ["RSET", "MAIL", "RCPT"])
 @pytest.mark.parametrize("what", ["421 4.7.0 Bye\r\n", "502 5.5.1 No\r\n", "554 No\r\n", CLOSE, RESET])
 @runs

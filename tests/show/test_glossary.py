@@ -25,6 +25,7 @@ from probe.show.glossary import case, causes, columns, entry, readings, requirem
 from probe.show.glossary import phrases as rows
 from probe.show.glossary.entry import Entry, Group, Item, Kind, Listing, Section
 from tests.support import make
+from tests.support.every import every
 
 STAGES = {
     "connection": Stage.BANNER,
@@ -96,7 +97,7 @@ def test_every_cause_has_a_typical_reason_of_its_own() -> None:
     assert all(REASONS[word].cause is cause for cause, word in TYPICAL.items())
 
 
-@pytest.mark.parametrize("row", REQUIREMENTS.values(), ids=REQUIREMENTS)
+@every("row", REQUIREMENTS.values(), ids=lambda row: row.id)
 def test_every_requirement_is_filled_in(row: Requirement) -> None:
     told = requirements.requirement(row)
     assert all(says for _, says in told.facts)
@@ -137,7 +138,7 @@ def test_what_is_said_in_our_own_words_is_ascii() -> None:
 # --- the examples are true -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "word",
     [
         word
@@ -160,7 +161,7 @@ def test_the_example_of_a_class_is_read_as_it(about: About) -> None:
     assert phrases.read(make.reply(*lines), stage).about is about
 
 
-@pytest.mark.parametrize("word", [word for word in rows.words() if word not in {row.id for row in TABLE}])
+@every("word", [word for word in rows.words() if word not in {row.id for row in TABLE}])
 def test_the_example_of_what_is_no_row_of_the_table_is_read_as_it(word: str) -> None:
     told = rows.computed(word)
     assert told is not None
@@ -172,7 +173,7 @@ def test_the_example_of_what_is_no_row_of_the_table_is_read_as_it(word: str) -> 
     assert (reading.row, reading.about) == (word, told.fields["reads_as"])
 
 
-@pytest.mark.parametrize("rule", HOST_RULES, ids=lambda rule: rule.id)
+@every("rule", HOST_RULES, ids=lambda rule: rule.id)
 def test_the_case_of_a_rule_has_what_the_rule_asks_of_it(rule: Rule) -> None:
     beside = ("real", "step", "silence", "refuser", "ports", "us", "after", "nearer")
     shown = structs.replace(rule, **dict.fromkeys(beside))

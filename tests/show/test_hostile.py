@@ -15,7 +15,8 @@ from probe.core.model import Report
 from probe.show import history, letter, markdown, spreadsheet, text
 from probe.show.letters import Reader
 from tests.show import samples
-from tests.support.arbitrary import HOSTILE, poisoned, struct
+from tests.support.arbitrary import HOSTILE, examples, poisoned, struct
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,25 +73,25 @@ def check_markdown(page: str) -> None:
     assert {line.count("|") for line in rows} <= {5}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(0.6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(struct(Report))
 def test_every_view_shows_any_report(report: Report) -> None:
     check(report)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6), deadline=None)
 @given(HOSTILE, st.sampled_from(samples.ALL))
 def test_one_text_in_every_string(poison: str, sample: Callable[[], Report]) -> None:
     check(poisoned(sample(), poison))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6), deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_of_a_peer_in_every_string(data: bytes) -> None:
     check(poisoned(samples.everything(), data.decode("latin-1")))
 
 
-@pytest.mark.parametrize(
+@every(
     "attack",
     [
         "\x1b[2J\x1b]0;owned\x07",
@@ -111,7 +112,7 @@ def test_known_attacks(sample: Callable[[], Report], attack: str) -> None:
     check(poisoned(sample(), attack))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6), deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=400), st.integers(72, 160))
 def test_ascii_text_never_passes_the_width(poison: str, width: int) -> None:
     report = poisoned(samples.everything(), poison)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -49,6 +50,25 @@ def test_the_summary_is_short_however_many_fail() -> None:
     assert "200 more are not named here" in text
     assert "- 300 addresses in 1 s" in text
     assert "| `example.com` |" in text
+
+
+@pytest.mark.parametrize(
+    ("left", "says"), [(1, "1 more is not named here"), (2, "2 more are not named here")]
+)
+def test_what_the_summary_leaves_out_is_counted(left: int, says: str) -> None:
+    made = counted(missing_sender=SHOWN + left)
+    for number in range(SHOWN + left):
+        made.name(Failing(f"{number}@example.com", "missing-sender", "rcpt.user-unknown", "Nobody."))
+    assert says in tally.markdown(made, [], [])
+
+
+def test_how_many_have_a_reason() -> None:
+    made = counted(missing_sender=2, temporary=3)
+    assert (made.having("rcpt.usual"), made.having("rcpt.other")) == (3, 0)
+
+
+def test_a_summary_of_one() -> None:
+    assert tally.markdown(counted(sender_exists=1), [], []).startswith("## Sender verification: 1 result\n")
 
 
 def test_a_summary_of_nothing() -> None:
@@ -106,6 +126,7 @@ def test_a_plan_shows_what_takes_longest_first() -> None:
         "answered by the store: 3",
         "without a mail host to ask: 4",
     ]
+    assert "... and 1 quicker one; --json has all of them" in tally.plan(Plan(hosts[:51], 0, 0, 1.0))
     assert (
         tally.plan(Plan([], 0, 0, 0.0)) == "addresses: 0, mail hosts: 0, connections: 0, about 0 s in all\n"
     )

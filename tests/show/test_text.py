@@ -16,6 +16,7 @@ from probe.core.model import Cause, Confidence, Mta, MtaOutcome, Severity, Side,
 from probe.show import text
 from tests.show import samples
 from tests.support import make
+from tests.support.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,8 +225,8 @@ def test_colour_changes_nothing_but_colour(sample: Callable[[], Report], verbose
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text.render(report, verbose=verbose)
 
 
-@pytest.mark.parametrize("sample", samples.ALL)
-@pytest.mark.parametrize("width", [72, 80, 100, 140])
+@every("sample", samples.ALL)
+@every("width", [72, 80, 100, 140])
 def test_no_line_is_wider_than_the_terminal(sample: Callable[[], Report], width: int) -> None:
     lines = text.render(sample(), verbose=True, width=width).splitlines()
     assert max(map(len, lines)) <= width

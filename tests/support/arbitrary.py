@@ -7,9 +7,11 @@ from enum import Enum
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from hypothesis import settings
 from hypothesis import strategies as st
 
 S = TypeVar("S", bound=msgspec.Struct)
+
 
 HOSTILE = st.one_of(
     st.sampled_from(
@@ -32,6 +34,11 @@ HOSTILE = st.one_of(
     st.binary(max_size=30).map(lambda data: data.decode("latin-1")),
 )
 """Text that a view must not obey: sequences chosen by hand, any code points, any bytes of a peer."""
+
+
+def examples(factor: float) -> int:
+    """Give so many times the examples of the profile that is in force (tests/conftest.py)."""
+    return round(factor * settings().max_examples)
 
 
 def struct(kind: type[S], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[S]:

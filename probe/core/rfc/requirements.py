@@ -13,8 +13,8 @@ What the two RFCs require besides has no row, for one of these reasons:
   is no breach either: the client of RFC 5321 waits five minutes for RCPT (4.5.3.2.3), so such a host is only slow.
 - It permits: the greeting 521 and the reply 556 (RFC 7504), 421 at any time (3.8), a full mailbox (552), a lone null MX
   (RFC 7505), a 503 after a refused MAIL.
-- We never use what it is about: PIPELINING (RFC 2920), SIZE (RFC 1870). The rules of SMTPUTF8 (RFC 6531) count only
-  where the address needs it, and there the cause says so.
+- A diagnosis never uses what it is about: PIPELINING (RFC 2920), SIZE (RFC 1870). The rules of SMTPUTF8 (RFC 6531)
+  count only where the address needs it, and there the cause says so.
 """
 
 from __future__ import annotations
