@@ -12,16 +12,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.conversation import follow_up
-from probe.core.dropped import displeased_by_the_next, went_out_of_step
-from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
-from probe.core.group import spoilt_by_grouping
-from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Purpose, Stage
-from probe.core.politeness import Sign, displeased
+from probe.core.model import Cause, ConnectOutcome, Purpose
+from probe.run.heard import SETTLED, Heard, Visit, accepted, hear, leaves_nothing_open
 from probe.run.host import MAX_SESSIONS, host_evidence
 from probe.run.lookout import CHECK_GRACE, SLOW, SUSPICION, Lookout
 from probe.run.question import callout_plan
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
     from probe.core.conversation import Plan
     from probe.core.model import Canary, HostEvidence, Options, Session
-    from probe.core.politeness import Displeasure
     from probe.core.route import Target
     from probe.net.smtp import Call
     from probe.run.agenda import Asked
@@ -48,38 +43,6 @@ LATE = 1.0
 SERIES = 15.0
 """Seconds after which a connection goes on to no further address: its results are known when it ends, and whoever is
 killed before asks for them again."""
-
-_SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
-
-
-class Heard(Struct):
-    """What a visit heard about one address.
-
-    `broken` says that it has to be asked again: it may be so only because others were asked before it over the same
-    connection, or the host has told us to come more slowly. `refused`: it is not so, and was refused beside others.
-    """
-
-    asked: Asked
-    host: HostEvidence
-    cut_short: bool = False
-    broken: bool = False
-    refused: bool = False
-
-
-class Visit(Struct):
-    """What came of a visit. `unasked` are the addresses that it did not come to; `canary` was called beside it.
-
-    `for_all` is the host as every address meets it, where the visit came to an end before any address was named:
-    nobody can connect, nobody is greeted, the null sender is taken from nobody. `out_of_step`: the host cannot be asked
-    about several addresses over one connection.
-    """
-
-    heard: list[Heard]
-    unasked: list[Asked]
-    displeased: Displeasure | None
-    for_all: HostEvidence | None
-    canary: Canary | None
-    out_of_step: bool = False
 
 
 class Lanes:
@@ -253,7 +216,7 @@ class _Lane:
                     await self._end_beside()
                 if self._settings.trace and self._wants_search():
                     await self._search()
-                if not _leaves_nothing_open(self._sessions[-1]):
+                if not leaves_nothing_open(self._sessions[-1]):
                     extra = await self._follow_up()
             except asyncio.CancelledError:
                 # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
@@ -275,7 +238,7 @@ class _Lane:
             host = self._host(session)
             cause = cause_of(host, self._lanes.options)
             # Of refusals behind others the end of the connection would have told what they are worth.
-            if cause is Cause.SENDER_EXISTS or (cause in _SETTLED and not session.before):
+            if cause is Cause.SENDER_EXISTS or (cause in SETTLED and not session.before):
                 finished.append(Heard(asked, host))
         return finished
 
@@ -407,81 +370,15 @@ class _Lane:
         *before, opened = self._sessions
         told = [*((session,) for session in before), (opened, *extra)]
         told += [(opened, session) for session in self._behind]
-        last = len(told) - 1
-        final = told[-1][-1]
-        shifted = self._dropped and went_out_of_step(final)
-        signs = [displeased(session) for session in told[-1]]
-        rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
-        if self._dropped:
-            signs.append(displeased_by_the_next(final))
-        judged: dict[tuple[object, ...], bool] = {}
-        spoilt = spoilt_by_grouping(told[0][-1])
-        heard = []
-        for number, sessions in enumerate(told):
-            host = self._host(*sessions)
-            broken = shifted or (number == last and (self._half or rate)) or (not number and spoilt)
-            broken = broken or (last > 0 and self._is_unsettled(sessions[-1], host, judged))
-            refused = last > 0 and not broken and not accepted(sessions[-1])
-            heard.append(Heard(self._asked[number], host, cut_short and number == last, broken, refused))
         canary = self._canary
         known = canary is not None and canary.done() and not canary.cancelled()
-        return Visit(
-            heard=heard,
-            unasked=self._asked[len(told) :],
-            displeased=max(filter(None, signs), key=_weight, default=None),
-            for_all=None if self._half or spoilt or last else self._for_all(heard[0], cut_short=cut_short),
+        return hear(
+            self._asked,
+            told,
+            self._host,
+            self._lanes.options,
+            dropped=self._dropped,
+            half=self._half,
+            cut_short=cut_short,
             canary=canary.result() if canary is not None and known else None,
-            out_of_step=shifted,
         )
-
-    def _is_unsettled(
-        self, session: Session, host: HostEvidence, judged: dict[tuple[object, ...], bool]
-    ) -> bool:
-        """Whether the answer to one of several addresses settles nothing.
-
-        The rules are asked once for the same words: they cost more than the whole conversation about an address.
-        """
-        said = _said(session) if len(host.sessions) == 1 else None
-        unsettled = None if said is None else judged.get(said)
-        if unsettled is None:
-            unsettled = cause_of(host, self._lanes.options) not in _SETTLED
-            if said is not None:
-                judged[said] = unsettled
-        return unsettled
-
-    def _for_all(self, first: Heard, *, cut_short: bool) -> HostEvidence | None:
-        if AddressForm.UTF8 in first.asked.address.forms:
-            return None
-        if cut_short and self._sessions[0].connect.outcome is ConnectOutcome.CONNECTED:
-            return None  # what was cut off may have been about this address
-        return for_everybody(first.host, self._lanes.options)
-
-
-def _weight(displeasure: Displeasure) -> tuple[bool, float]:
-    return displeasure.sign is Sign.RATE, displeasure.delay
-
-
-def accepted(session: Session) -> bool:
-    """Whether the address was taken."""
-    for exchange in session.exchanges:
-        if exchange.stage is Stage.RCPT:
-            reply = exchange.reply
-            return reply is not None and reply.code is not None and reply.code // 100 == 2
-    return False
-
-
-def _leaves_nothing_open(session: Session) -> bool:
-    """Whether the address was taken over a sound connection: then nothing ever follows, and most end like this."""
-    sound = session.tls is None or session.tls.ok
-    return sound and accepted(session) and session.exchanges[-1].outcome is ExchangeOutcome.REPLY
-
-
-def _said(session: Session) -> tuple[object, ...] | None:
-    """Give what the rules look at in one of the conversations over a connection; None where it may be more."""
-    said: list[object] = []
-    for exchange in session.exchanges:
-        reply = exchange.reply
-        if reply is None or reply.oddities or exchange.outcome is not ExchangeOutcome.REPLY:
-            return None
-        said += (exchange.stage, reply.lines)
-    return tuple(said)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from probe.core.expiry import NOT_KEPT
 from probe.core.model import Stage
 from probe.core.rebase import shift
-from probe.run.lane import accepted
+from probe.run.heard import accepted
 
 if TYPE_CHECKING:
     from probe.core.model import Canary, Exchange, HostEvidence

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from probe.run.agenda import Agenda, Asked, Place, Work
     from probe.run.domains import Domains
     from probe.run.engine import Engine
-    from probe.run.lane import Heard, Visit
+    from probe.run.heard import Heard, Visit
     from probe.run.memory import Memory
 
 RETRIES = 2

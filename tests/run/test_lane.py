@@ -13,7 +13,8 @@ from probe.core.route import Target
 from probe.net.spool import Entry
 from probe.run.agenda import Asked
 from probe.run.engine import Engine
-from probe.run.lane import Lanes, _Lane, _leaves_nothing_open, _said
+from probe.run.heard import _said, leaves_nothing_open
+from probe.run.lane import Lanes, _Lane
 from probe.run.question import callout_plan, options_of
 from probe.settings import Settings
 from tests.support import make, record
@@ -54,12 +55,12 @@ def test_each_address_has_the_plan_that_it_would_have_alone() -> None:
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_what_leaves_nothing_open_is_never_followed(name: str) -> None:
+def test_whatleaves_nothing_open_is_never_followed(name: str) -> None:
     evidence = JUDGED[name]
     plan = callout_plan(evidence.address, Settings(), helo="probe.example.net", seed=1)
     for host in evidence.hosts:
         for session in host.sessions:
-            if _leaves_nothing_open(session):
+            if leaves_nothing_open(session):
                 assert follow_up(plan, session) is None
 
 

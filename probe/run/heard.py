@@ -1,0 +1,150 @@
+"""What a connection tells of each address that was asked over it, once it has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from probe.core.dropped import displeased_by_the_next, went_out_of_step
+from probe.core.everybody import for_everybody
+from probe.core.fold import cause_of
+from probe.core.group import spoilt_by_grouping
+from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Stage
+from probe.core.politeness import Sign, displeased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from probe.core.model import Canary, HostEvidence, Options, Session
+    from probe.core.politeness import Displeasure
+    from probe.run.agenda import Asked
+
+SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
+"""The causes that leave nothing to ask."""
+
+
+class Heard(Struct):
+    """What a visit heard about one address.
+
+    `broken` says that it has to be asked again: it may be so only because others were asked before it over the same
+    connection, or the host has told us to come more slowly. `refused`: it is not so, and was refused beside others.
+    """
+
+    asked: Asked
+    host: HostEvidence
+    cut_short: bool = False
+    broken: bool = False
+    refused: bool = False
+
+
+class Visit(Struct):
+    """What came of a visit. `unasked` are the addresses that it did not come to; `canary` was called beside it.
+
+    `for_all` is the host as every address meets it, where the visit came to an end before any address was named:
+    nobody can connect, nobody is greeted, the null sender is taken from nobody. `out_of_step`: the host cannot be asked
+    about several addresses over one connection.
+    """
+
+    heard: list[Heard]
+    unasked: list[Asked]
+    displeased: Displeasure | None
+    for_all: HostEvidence | None
+    canary: Canary | None
+    out_of_step: bool = False
+
+
+def hear(
+    asked: Sequence[Asked],
+    told: Sequence[tuple[Session, ...]],
+    host_of: Callable[..., HostEvidence],
+    options: Options,
+    *,
+    dropped: bool,
+    half: bool,
+    cut_short: bool,
+    canary: Canary | None,
+) -> Visit:
+    """Sort what was `told` of the first of the addresses that were to be asked: the sessions of each.
+
+    `host_of` makes the evidence of the host from such sessions. `dropped`: the connection was to go on to one more
+    address, and did not; `half`: one that would tell more could not be made in time.
+    """
+    last = len(told) - 1
+    final = told[-1][-1]
+    shifted = dropped and went_out_of_step(final)
+    signs = [displeased(session) for session in told[-1]]
+    rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
+    if dropped:
+        signs.append(displeased_by_the_next(final))
+    judged: dict[tuple[object, ...], bool] = {}
+    spoilt = spoilt_by_grouping(told[0][-1])
+    heard = []
+    for number, sessions in enumerate(told):
+        host = host_of(*sessions)
+        broken = shifted or (number == last and (half or rate)) or (not number and spoilt)
+        broken = broken or (last > 0 and _is_unsettled(sessions[-1], host, options, judged))
+        refused = last > 0 and not broken and not accepted(sessions[-1])
+        heard.append(Heard(asked[number], host, cut_short and number == last, broken, refused))
+    return Visit(
+        heard=heard,
+        unasked=list(asked[len(told) :]),
+        displeased=max(filter(None, signs), key=_weight, default=None),
+        for_all=None if half or spoilt or last else _for_all(heard[0], options, cut_short=cut_short),
+        canary=canary,
+        out_of_step=shifted,
+    )
+
+
+def _is_unsettled(
+    session: Session, host: HostEvidence, options: Options, judged: dict[tuple[object, ...], bool]
+) -> bool:
+    """Whether the answer to one of several addresses settles nothing.
+
+    The rules are asked once for the same words: they cost more than the whole conversation about an address.
+    """
+    said = _said(session) if len(host.sessions) == 1 else None
+    unsettled = None if said is None else judged.get(said)
+    if unsettled is None:
+        unsettled = cause_of(host, options) not in SETTLED
+        if said is not None:
+            judged[said] = unsettled
+    return unsettled
+
+
+def _for_all(first: Heard, options: Options, *, cut_short: bool) -> HostEvidence | None:
+    if AddressForm.UTF8 in first.asked.address.forms:
+        return None
+    if cut_short and first.host.sessions[0].connect.outcome is ConnectOutcome.CONNECTED:
+        return None  # what was cut off may have been about this address
+    return for_everybody(first.host, options)
+
+
+def _weight(displeasure: Displeasure) -> tuple[bool, float]:
+    return displeasure.sign is Sign.RATE, displeasure.delay
+
+
+def accepted(session: Session) -> bool:
+    """Whether the address was taken."""
+    for exchange in session.exchanges:
+        if exchange.stage is Stage.RCPT:
+            reply = exchange.reply
+            return reply is not None and reply.code is not None and reply.code // 100 == 2
+    return False
+
+
+def leaves_nothing_open(session: Session) -> bool:
+    """Whether the address was taken over a sound connection: then nothing ever follows, and most end like this."""
+    sound = session.tls is None or session.tls.ok
+    return sound and accepted(session) and session.exchanges[-1].outcome is ExchangeOutcome.REPLY
+
+
+def _said(session: Session) -> tuple[object, ...] | None:
+    """Give what the rules look at in one of the conversations over a connection; None where it may be more."""
+    said: list[object] = []
+    for exchange in session.exchanges:
+        reply = exchange.reply
+        if reply is None or reply.oddities or exchange.outcome is not ExchangeOutcome.REPLY:
+            return None
+        said += (exchange.stage, reply.lines)
+    return tuple(said)
