@@ -1,25 +1,15 @@
-"""Judging the addresses of one connection: what two of them have in common is judged once.
+"""Judging the addresses of a batch: what two of them have in common is judged once.
 
 Fifty addresses that are asked over one connection differ in their mailbox, in the times and seldom in anything
-else. `Judge` compares the rest by value, and where a third one is met it fills the mailbox and the times into the
-report that the plain judgement gave. Whoever is in doubt is judged plainly, so the report is always that of `judge`.
+else; and most mail hosts of a batch take the mailbox in words that others say too. `Judge` compares the rest by
+value (`likeness`, which says why that is exact), and where a third one is met it fills the names and the times into
+the report that the plain judgement gave. Whoever is in doubt is judged plainly, so the report is always that of
+`judge`.
 
-Why that is exact. Only evidence counts as alike in which nothing can depend on the mailbox and the times but these:
-
-* One mail host, one connection that came about at once, in clear, and to every command a reply without any oddity.
-  Then the tape, the state of the connection and its end are looked at by nobody.
-* Every wait is below the limits that something is concluded from: `REPEATED_AFTER` for the connection, Exim's time
-  for each reply less the second in which it counts whole ones, the first poll of Postfix for all together. Then the
-  times themselves stand in three places only: the `timing`, the seconds of Exim, and the sentences that name
-  `{seconds}`; a rule or reason with one of those is judged plainly.
-* The mailbox is of letters, digits and a few signs that no shell, log or format means something by, so that it is
-  written as it is, and short enough that no quotation is cut off for it. Nothing compares it with what a peer
-  says: a reply that names it is like no other, and is read anew.
-
-`line` goes one step further: of a report that is alike all but the mailbox, the times and the evidence is encoded
+`line` goes one step further: of a report that is alike all but the names, the times and the evidence is encoded
 once, and the line is joined from the pieces.
 
-To learn where the mailbox stands and which waits Exim counts, the plain judgement is asked about a model of the
+To learn where the names stand and which waits Exim counts, the plain judgement is asked about a model of the
 evidence: with a mailbox that nobody has, and with waits that are powers of two.
 """
 
@@ -37,53 +27,21 @@ from probe.core.callout import Callout
 from probe.core.classify import judge, timing
 from probe.core.exim import dns_seconds
 from probe.core.exim.talk import QUIT_WAIT
-from probe.core.model import (
-    AddressKind,
-    Cause,
-    ConnectOutcome,
-    Evidence,
-    ExchangeOutcome,
-    Mta,
-    Purpose,
-    Report,
-    Stage,
-)
+from probe.core.likeness import COUNTED, MODEL, UNIT, likeness, marks_of, model
+from probe.core.model import Cause, Evidence, Mta, Report, Stage
 from probe.core.network import REPEATED_AFTER
-from probe.core.postfix import POLLS
-from probe.core.postfix.client import served_others
 from probe.core.reasons import REASONS
 from probe.core.rules import HOST_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from probe.core.model import PathEvidence, Session
+    from probe.core.likeness import Names
 
 SHAPES = 256
 """Likenesses that are remembered, of some KiB each: those of the connections that a batch holds at a time."""
-MAILBOX_LIMIT = 64
-"""Octets of a mailbox that fits into every quotation whole; the tightest is a command in a violation (100)."""
-WORDS_LIMIT = 150
-"""Octets of the answers to MAIL and RCPT: with a name of `NAME_LIMIT` and a mailbox they fit into one line of
-Postfix's reply (510) whole."""
-NAME_LIMIT = 100
-"""Octets of the name of a mail host."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_+=-]+(?:\.[A-Za-z0-9_+=-]+)*", re.ASCII)
-_STAGES = frozenset({Stage.BANNER, Stage.EHLO, Stage.HELO, Stage.MAIL, Stage.RCPT, Stage.RSET, Stage.QUIT})
-_QUOTED = frozenset({Stage.MAIL, Stage.RCPT})
-_POLLED = POLLS[0] - 0.1
-"""Seconds within which Postfix surely has its answer before it looks; the rest is for rounding."""
-MODEL = "zq--a-mailbox-that-nobody-has--qz"
-_UNIT = 0.001
-"""Seconds of the shortest wait of the model; Exim's seconds are told to the millisecond."""
-_TIMES = re.compile(rb'"zq--(?:seconds|timing|evidence)--qz"')
-_SECONDS, _TIMING, _EVIDENCE = (
-    msgspec.Raw(b'"zq--%b--qz"' % name) for name in (b"seconds", b"timing", b"evidence")
-)
-"""What stands in an encoded model where the next address has something of its own, in this order."""
-_COUNTED = 9
-"""Exchanges of the model at most: the longest of its waits, half a second, is still a short one."""
+_QUIT = Stage.QUIT
 
 
 class Line(Struct, frozen=True):
@@ -114,205 +72,137 @@ class Judge:
 
     def judge(self, evidence: Evidence) -> Report:
         """Judge the evidence of one address, as `classify.judge` does."""
-        shape = self._shape(evidence)
-        return judge(evidence, self._callout) if shape is None else shape.report(evidence)
+        shape, names = self._shape(evidence)
+        return judge(evidence, self._callout) if shape is None else shape.report(evidence, names)
 
     def line(self, evidence: Evidence, data: bytes) -> Line:
         """Judge the evidence of one address, and encode the report; `data` is the encoded evidence."""
-        shape = self._shape(evidence)
-        line = None if shape is None else shape.line(evidence, data, self._encode)
-        if line is None:
-            report = judge(evidence, self._callout) if shape is None else shape.report(evidence)
-            line = self.encoded(report, data)
-        return line
+        shape, names = self._shape(evidence)
+        if shape is None:
+            return self.encoded(judge(evidence, self._callout), data)
+        line = shape.line(evidence, names, data, self._encode)
+        return self.encoded(shape.report(evidence, names), data) if line is None else line
 
     def encoded(self, report: Report, data: bytes) -> Line:
         """Encode a report; its evidence, which is most of it, is encoded already."""
         whole = replace(report, evidence=msgspec.Raw(data))
         return Line(report.cause, report.reason, self._encode(whole))
 
-    def _shape(self, evidence: Evidence) -> _Shape | None:
-        """Give what the evidence is like; None where it is to be judged plainly."""
-        likeness = None if self._plain_only else _likeness(evidence, self._patience)
-        if likeness is None:
-            return None
+    def _shape(self, evidence: Evidence) -> tuple[_Shape | None, Names]:
+        """Give what the evidence is like, and its names; no shape where it is to be judged plainly."""
+        like = None if self._plain_only else likeness(evidence, self._patience)
+        if like is None:
+            return None, {}
+        key, names = like
         shapes = self._shapes
-        if likeness not in shapes:
+        if key not in shapes:
             # Most are met once, and pay for nothing but the key.
             while len(shapes) >= SHAPES:
                 del shapes[next(iter(shapes))]
-            shapes[likeness] = None
-            return None
-        shape = shapes.pop(likeness)  # and to the end with it: the oldest go first
+            shapes[key] = None
+            return None, names
+        shape = shapes.pop(key)  # and to the end with it: the oldest go first
         if shape is None:
-            shape = _Shape(evidence, self._callout)
-        shapes[likeness] = shape
-        return shape if shape.fits else None
-
-
-# --- what is alike ---------------------------------------------------------------------------------
-
-
-def _likeness(evidence: Evidence, patience: float) -> object | None:
-    """Give all that the report depends on but the mailbox and the times; None where that cannot be told apart."""
-    address = evidence.address
-    mailbox = address.mailbox
-    if (
-        len(evidence.hosts) != 1
-        or evidence.canary is not None
-        or evidence.cut_short
-        or evidence.interrupted
-        or address.kind is not AddressKind.DOMAIN
-        or len(mailbox) > MAILBOX_LIMIT
-        or mailbox != f"{address.local}@{address.domain}"
-        or _PLAIN.fullmatch(address.local) is None
-    ):
-        return None
-    host = evidence.hosts[0]
-    if len(host.sessions) != 1 or host.skipped is not None or len(host.name) > NAME_LIMIT:
-        return None
-    session = host.sessions[0]
-    said = _said(session, mailbox, patience)
-    if said is None:
-        return None
-    return (
-        evidence.seed,
-        evidence.options,
-        address.domain,
-        address.unicode_domain,
-        address.forms,
-        tuple(
-            [(each.name, each.type, each.outcome, each.records, each.soa_minimum) for each in evidence.dns]
-        ),
-        (host.name, host.ip, host.port, host.preference, host.origin, host.scope),
-        session.connect.local_ip,
-        session.before > 0,
-        session.connect.ended < 0.0,
-        said,
-        None if host.path is None else _path_of(host.path),
-    )
-
-
-def _said(session: Session, mailbox: str, patience: float) -> tuple[object, ...] | None:
-    """Give what was said over a connection of which nothing but that matters, with short waits only."""
-    connect = session.connect
-    if (
-        session.purpose is not Purpose.CALLOUT
-        or session.tls is not None
-        or session.soft_error is not None
-        or connect.outcome is not ConnectOutcome.CONNECTED
-        or connect.notices
-        or not 0.0 <= connect.ended - connect.started < REPEATED_AFTER
-        or not 0 < len(session.exchanges) <= _COUNTED
-    ):
-        return None
-    due = connect.started + served_others(session) + _POLLED
-    said: list[object] = []
-    for exchange in session.exchanges:
-        reply, stage, command = exchange.reply, exchange.stage, exchange.command
-        if (
-            reply is None
-            or reply.oddities
-            or exchange.outcome is not ExchangeOutcome.REPLY
-            or stage not in _STAGES
-            or not 0.0 <= reply.ended - exchange.sent <= patience
-            or (exchange.ended > due and stage is not Stage.QUIT)
-        ):
-            return None
-        if stage in _QUOTED and sum(map(len, reply.lines)) > WORDS_LIMIT:
-            return None
-        if stage is Stage.RCPT:
-            if command != f"RCPT TO:<{mailbox}>":
-                return None
-            command = None
-        said += (stage, command, reply.code, reply.lines, exchange.detail)
-    return tuple(said)
-
-
-def _path_of(path: PathEvidence) -> tuple[object, ...]:
-    """Give what the packets of a search showed, without their times; these stand in its picture only."""
-    return (
-        path.lacking,
-        *((p.protocol, p.port, p.ttl, p.answer, p.sender, p.arrived_ttl) for p in path.probes),
-    )
+            shape = _Shape(evidence, names, self._callout)
+        shapes[key] = shape
+        return shape if shape.fits else None, names
 
 
 # --- what is made of it ----------------------------------------------------------------------------
 
 
 class _Shape:
-    """The report of a likeness, with places for the mailbox and the times. `fits`: there are no others."""
+    """The report of a likeness, with places for the names and the times. `fits`: there are no others."""
 
-    def __init__(self, evidence: Evidence, callout: Callout) -> None:
-        model = _model(evidence)
-        mailbox = model.address.mailbox
-        report = judge(model, callout)
-        self.fits = MODEL.encode() not in msgspec.json.encode(evidence) and not _tells_seconds(report)
+    def __init__(self, evidence: Evidence, names: Names, callout: Callout) -> None:
+        report = judge(model(evidence, names), callout)
+        self._marks = marks_of(names)
+        self._places = _Places(self._marks)
+        self.fits = not self._is_said(evidence, report) and not _tells_seconds(report)
         host = evidence.hosts[0]
         self._path = network_facts.read(host, host.sessions[0], network_facts.elsewhere(evidence, host))
-        self._report = _Record(report, mailbox, frozenset({"mta", "hosts", "evidence"}))
-        self._host = _Record(report.hosts[0], mailbox)
+        self._report = _Record(report, self._places, frozenset({"mta", "hosts", "evidence"}))
+        self._host = _Record(report.hosts[0], self._places)
         self._views: tuple[_Record | None, _Record | None] = (None, None)
         self._counted: tuple[int, ...] = ()
         self._verdict = (report.cause, report.reason)
-        self._pieces: tuple[list[bytes], ...] | None = None
+        self._line: bytes | None = None
         if report.mta is not None:
             exim, postfix = report.mta.exim, report.mta.postfix
             self._views = (
-                None if exim is None else _Record(exim, mailbox),
-                None if postfix is None else _Record(postfix, mailbox),
+                None if exim is None else _Record(exim, self._places),
+                None if postfix is None else _Record(postfix, self._places),
             )
-            waits = round((exim.seconds or 0.0) / _UNIT) if exim is not None else 0
-            self._counted = tuple(n for n in range(_COUNTED + 1) if waits >> n & 1)
+            waits = round((exim.seconds or 0.0) / UNIT) if exim is not None else 0
+            self._counted = tuple(n for n in range(COUNTED + 1) if waits >> n & 1)
 
-    def report(self, evidence: Evidence) -> Report:
-        """Fill in the mailbox and the times."""
-        address, host = evidence.address, evidence.hosts[0]
+    def _is_said(self, evidence: Evidence, report: Report) -> bool:
+        """Whether a name of the model stands in the evidence, or a part of one by itself in the report."""
+        said = msgspec.json.encode(evidence).decode()
+        if MODEL in said or any(mark in said for mark in self._marks.values()):
+            return True
+        written = msgspec.json.encode(replace(report, evidence=None)).decode()
+        for mark in self._marks.values():
+            written = written.replace(mark, "")
+        return "zq--" in written.lower()
+
+    def report(self, evidence: Evidence, names: Names) -> Report:
+        """Fill in the names and the times."""
+        host = evidence.hosts[0]
         drawn = {} if host.path is None else {"network": picture.draw(host, self._path)}
         seconds = self._exim_seconds(evidence) if self._views[0] is not None else None
-        live = {"address": address.given, "timing": timing(evidence), "evidence": evidence}
-        return self._filled(address.mailbox, live, drawn, seconds)
+        live = {"address": evidence.address.given, "timing": timing(evidence), "evidence": evidence}
+        return self._filled(names, live, drawn, seconds)
 
-    def _filled(self, mailbox: str, live: dict[str, Any], drawn: dict[str, Any], seconds: object) -> Report:
+    def _filled(self, names: Names, live: dict[str, Any], drawn: dict[str, Any], seconds: object) -> Report:
         exim, postfix = self._views
         views = None
         if exim is not None or postfix is not None:
             views = Mta(
-                exim.filled(mailbox, {"seconds": seconds}) if exim is not None else None,
-                postfix.filled(mailbox, {}) if postfix is not None else None,
+                exim.filled(names, {"seconds": seconds}) if exim is not None else None,
+                postfix.filled(names, {}) if postfix is not None else None,
             )
-        live |= {"mta": views, "hosts": (self._host.filled(mailbox, drawn),)}
-        report: Report = self._report.filled(mailbox, live)
+        live |= {"mta": views, "hosts": (self._host.filled(names, drawn),)}
+        report: Report = self._report.filled(names, live)
         return report
 
-    def line(self, evidence: Evidence, data: bytes, encode: Callable[[Struct], bytes]) -> Line | None:
-        """Join the encoded report from its pieces; None where it has to be encoded as a whole."""
+    def line(
+        self, evidence: Evidence, names: Names, data: bytes, encode: Callable[[Struct], bytes]
+    ) -> Line | None:
+        """Fill in the encoded report; None where it has to be encoded as a whole."""
         address = evidence.address
         if address.given != address.mailbox or evidence.hosts[0].path is not None:
             return None
-        if self._pieces is None:
-            self._pieces = self._encoded(address.domain, encode)
-        if not self._pieces:
+        if self._line is None:
+            self._line = self._encoded(encode)
+        if not self._line:
             return None
-        mailbox = address.mailbox.encode()
-        joined = [mailbox.join(piece) for piece in self._pieces]
-        whole = [joined[0]]
+        # The names are of characters that JSON writes as they are.
+        live = {of.encode(): name.encode() for of, name in names.items()}
+        live[b"timing"] = _number(timing(evidence))
+        live[b"evidence"] = data
         if self._views[0] is not None:
-            whole += (_number(self._exim_seconds(evidence)), joined[1])
-        whole += (_number(timing(evidence)), joined[-2], data, joined[-1])
-        return Line(self._verdict[0], self._verdict[1], b"".join(whole))
+            live[b"seconds"] = _number(self._exim_seconds(evidence))
+        return Line(*self._verdict, self._line % live)
 
-    def _encoded(self, domain: str, encode: Callable[[Struct], bytes]) -> tuple[list[bytes], ...]:
-        """Encode the model, and cut it where something is to be filled in; nothing where that is not clear."""
-        mailbox = f"{MODEL}@{domain}"
-        live = {"address": mailbox, "timing": _TIMING, "evidence": _EVIDENCE}
-        model = encode(self._filled(mailbox, live, {}, _SECONDS))
-        plain = mailbox.encode()
-        pieces = _TIMES.split(model)
-        exim = self._views[0] is not None
-        if len(pieces) != 3 + exim or msgspec.json.encode(mailbox) != b'"%b"' % plain or not plain.isascii():
-            return ()
-        return tuple([piece.split(plain) for piece in pieces])
+    def _encoded(self, encode: Callable[[Struct], bytes]) -> bytes:
+        """Encode the model, as a format with the places to be filled in; empty where these are not clear."""
+        mailbox = self._marks["mailbox"]
+        if msgspec.json.encode(mailbox) != b'"%b"' % mailbox.encode() or not mailbox.isascii():
+            return b""
+        times = {
+            "timing": '"zq--timing--qz"',
+            "evidence": '"zq--evidence--qz"',
+            "seconds": '"zq--seconds--qz"',
+        }
+        timing, evidence, seconds = (msgspec.Raw(mark.encode()) for mark in times.values())
+        live = {"address": mailbox, "timing": timing, "evidence": evidence}
+        written = encode(self._filled(self._marks, live, {}, seconds)).decode()
+        if self._views[0] is None:
+            del times["seconds"]
+        if any(written.count(mark) != 1 for mark in times.values()):
+            return b""
+        return (_Places(times | self._marks).of(written) or "").encode()
 
     def _exim_seconds(self, evidence: Evidence) -> float | None:
         """Add up the waits that Exim counts, in the order in which it does (`exim.talk`)."""
@@ -326,37 +216,11 @@ class _Shape:
                 spent += session.connect.ended - session.connect.started
                 continue
             exchange = session.exchanges[number - 1]
-            if exchange.stage is Stage.QUIT:
+            if exchange.stage is _QUIT:
                 spent += min(QUIT_WAIT, max(0.0, exchange.ended - exchange.sent))
             elif exchange.reply is not None:
                 spent += exchange.reply.ended - exchange.sent
         return round(asking + spent, 3)
-
-
-def _model(evidence: Evidence) -> Evidence:
-    """Give evidence of the same shape: its mailbox is nobody's, each wait half of the next, and the DNS at hand."""
-    host = evidence.hosts[0]
-    session = host.sessions[0]
-    now = _UNIT
-    exchanges = []
-    for number, exchange in enumerate(session.exchanges, 1):
-        sent, now = now, now + _UNIT * (1 << number)
-        reply = exchange.reply and replace(exchange.reply, started=now, ended=now)
-        command = (
-            f"RCPT TO:<{MODEL}@{evidence.address.domain}>"
-            if exchange.stage is Stage.RCPT
-            else exchange.command
-        )
-        exchanges.append(replace(exchange, command=command, sent=sent, ended=now, reply=reply))
-    connect = replace(session.connect, started=0.0, ended=_UNIT)
-    talk = replace(session, connect=connect, exchanges=tuple(exchanges))
-    mailbox = f"{MODEL}@{evidence.address.domain}"
-    return replace(
-        evidence,
-        address=replace(evidence.address, given=mailbox, mailbox=mailbox, local=MODEL),
-        dns=tuple(replace(answer, asked=0.0, ended=0.0) for answer in evidence.dns),
-        hosts=(replace(host, sessions=(talk,)),),
-    )
 
 
 def _tells_seconds(report: Report) -> bool:
@@ -372,44 +236,61 @@ _number = msgspec.json.Encoder().encode
 """Encodes what has no text in it, so that nothing is to be escaped."""
 
 
-class _Record:
-    """A record of the report, with places where its strings held the mailbox."""
+class _Places:
+    """Where the names of the model stand in a text."""
 
-    def __init__(self, record: Struct, mailbox: str, but: frozenset[str] = frozenset()) -> None:
+    def __init__(self, marks: dict[str, str]) -> None:
+        self._of = {mark: of for of, mark in marks.items()}
+        self._marks = re.compile(f"({'|'.join(map(re.escape, self._of))})")
+
+    def of(self, text: str) -> str | None:
+        """Give the text as a format with places for other names; None where none is in it."""
+        parts = self._marks.split(text)
+        if len(parts) == 1:
+            return None
+        return "".join(
+            [f"%({self._of[part]})s" if n % 2 else part.replace("%", "%%") for n, part in enumerate(parts)]
+        )
+
+
+class _Record:
+    """A record of the report, with places where its strings held a name of the model."""
+
+    def __init__(self, record: Struct, places: _Places, but: frozenset[str] = frozenset()) -> None:
         self._kind = type(record)
         names = record.__struct_fields__
         self._at = {name: n for n, name in enumerate(names)}
         self._fields = [getattr(record, name) for name in names]
         filling = (
-            (n, None if name in but else _filling(self._fields[n], mailbox)) for name, n in self._at.items()
+            (n, None if name in but else _filling(self._fields[n], places)) for name, n in self._at.items()
         )
         self._places = tuple((n, fill) for n, fill in filling if fill is not None)
         self.has_places = bool(self._places)
 
-    def filled(self, mailbox: str, live: dict[str, Any]) -> Any:  # noqa: ANN401 - of the kind it was made from
-        """Give the record for a mailbox, with some fields as they are now."""
+    def filled(self, names: Names, live: dict[str, Any]) -> Any:  # noqa: ANN401 - of the kind it was made from
+        """Give the record for other names, with some fields as they are now."""
         fields = self._fields.copy()
         for n, fill in self._places:
-            fields[n] = fill(mailbox)
+            fields[n] = fill(names)
         for name, value in live.items():
             fields[self._at[name]] = value
         return self._kind(*fields)
 
 
-def _filling(value: object, mailbox: str) -> Callable[[str], Any] | None:
-    """Give what makes such a value for another mailbox; None where it holds none."""
+def _filling(value: object, places: _Places) -> Callable[[Names], Any] | None:
+    """Give what makes such a value for other names; None where it holds none."""
     match value:
-        case str() if mailbox in value:
-            parts = value.split(mailbox)
-            return lambda other: other.join(parts)
+        case str():
+            text = places.of(value)
+            return None if text is None else text.__mod__
         case tuple():
-            items = [(item, _filling(item, mailbox)) for item in value]
+            items = [(item, _filling(item, places)) for item in value]
             if any(fill for _, fill in items):
-                return lambda other: tuple([fill(other) if fill else item for item, fill in items])
+                return lambda names: tuple([fill(names) if fill else item for item, fill in items])
         case Struct():
-            record = _Record(value, mailbox)
+            record = _Record(value, places)
             if record.has_places:
-                return lambda other: record.filled(other, {})
+                return lambda names: record.filled(names, {})
         case _:
             pass
     return None

@@ -18,6 +18,9 @@ MAX_CNAMES = 8
 """Further questions that one CNAME chain may cost; resolvers follow chains themselves, and few do not."""
 
 
+_ANSWER = DnsOutcome.ANSWER
+
+
 class Question(Struct, frozen=True):
     """One question to the DNS: a lower-case name without trailing dot, and a record type."""
 
@@ -70,10 +73,11 @@ def follow(known: Mapping[Question, DnsAnswer], name: str, rdtype: str) -> Found
             if owner in seen:
                 return Found(DnsOutcome.CNAME_LOOP, owner)
             seen.add(owner)
-        if answer.outcome is not DnsOutcome.ANSWER:
-            return Found(answer.outcome, owner)
+        outcome = answer.outcome
+        if outcome is not _ANSWER:
+            return Found(outcome, owner)
         if owner in wanted:
-            return Found(DnsOutcome.ANSWER, owner, tuple(wanted[owner]))
+            return Found(outcome, owner, tuple(wanted[owner]))
         if owner == question.name:
             return Found(DnsOutcome.MALFORMED, owner)
     return Found(DnsOutcome.CNAME_LOOP, owner)

@@ -181,17 +181,17 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         )
     if way.cname_at_domain:
         notes.append("The domain is an alias (CNAME); its target's mail hosts were asked.")
-    if any(session.purpose is Purpose.CLEAR for item in judged for session in item.host.sessions):
+    sessions = [session for item in judged for session in item.host.sessions]
+    if Purpose.CLEAR in [session.purpose for session in sessions]:
         notes.append("The TLS handshake failed with a host; it was asked again without TLS, as Exim does.")
-    causes = {item.row.cause for item in judged if item.tried}
-    if {Cause.SENDER_EXISTS, Cause.MISSING_SENDER} <= causes:
+    if {item.row.cause for item in judged if item.tried} >= _DISAGREEING:
         notes.append("The mail hosts disagree about the address: some accept it and some name it missing.")
     if (first := _refused_before(verdict.decisive, judged)) is not None:
         where = f"{first.host.name} [{first.host.ip}]"
         notes.append(
             f"Exim asks {where} first, takes its refusal as final and never gets to the host that accepts."
         )
-    if any(_inspected(item) for item in judged):
+    if any(map(_inspected, judged)):
         notes.append(
             "The greeting is masked with asterisks: a firewall with SMTP inspection ('fixup') rewrites the dialogue"
             " and hides what it does not know, such as EHLO."
@@ -216,7 +216,6 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
         and item.side is Side.OURS
         and verdict.side is not Side.OURS
     )
-    sessions = [session for item in judged for session in item.host.sessions]
     if any(session.before for session in sessions):
         notes.append("It was asked after other addresses of its domain, over the same connection.")
     learned = [item for item in judged if item.host.sessions and item.host.sessions[0].connect.ended < 0.0]
@@ -230,6 +229,9 @@ def _notes(evidence: Evidence, way: Route, judged: tuple[Judged, ...], verdict: 
     return tuple(notes)
 
 
+_DISAGREEING = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
+
+
 def _opened_late(item: Judged) -> float | None:
     connect = item.grounds.connect
     if connect is None or connect.outcome is not ConnectOutcome.CONNECTED:
@@ -239,13 +241,13 @@ def _opened_late(item: Judged) -> float | None:
 
 
 def _inspected(item: Judged) -> bool:
-    exchanges = (exchange for session in item.host.sessions for exchange in session.exchanges)
-    return any(
-        exchange.stage is Stage.BANNER
-        and exchange.reply is not None
-        and Oddity.MASKED in exchange.reply.oddities
-        for exchange in exchanges
-    )
+    for session in item.host.sessions:
+        for exchange in session.exchanges:
+            reply = exchange.reply
+            masked = reply is not None and reply.oddities and Oddity.MASKED in reply.oddities
+            if masked and exchange.stage is Stage.BANNER:
+                return True
+    return False
 
 
 def _refused_before(item: Judged | None, judged: tuple[Judged, ...]) -> Judged | None:
@@ -287,7 +289,9 @@ def timing(evidence: Evidence) -> Timing:
 
 def _covered(spans: list[tuple[float, float]]) -> float:
     total, reach = 0.0, 0.0
-    for start, end in sorted(spans):
+    if len(spans) > 1:
+        spans.sort()
+    for start, end in spans:
         if end > reach:
             total += end - max(start, reach)
             reach = end

@@ -407,12 +407,15 @@ def _real_step(exchange: Exchange, session: Session, options: Options) -> Real:
     return Real.RCPT_BLOCKED if reading.about in _BLOCKED else Real.RCPT_REFUSED
 
 
+_RCPT_RANDOM = Stage.RCPT_RANDOM
+
+
 def catch_all(evidence: Evidence) -> bool | None:
     """Whether a random local part was accepted too; None when that was not tested or not told."""
     for host in evidence.hosts:
         for session in host.sessions:
             for exchange in reversed(session.exchanges):
-                if exchange.stage is Stage.RCPT_RANDOM and exchange.reply is not None:
+                if exchange.stage is _RCPT_RANDOM and exchange.reply is not None:
                     if in_step(session) is False:
                         return None
                     ended = code_class(exchange.reply)

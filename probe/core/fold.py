@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from probe.core.rule import Rule
 
 
+_NOTHING = Got.NOTHING
+
+
 class Judged(Struct, frozen=True):
     """One host address with its row, its ground in the evidence and the rule that won."""
 
@@ -56,7 +59,7 @@ class Judged(Struct, frozen=True):
     @property
     def tried(self) -> bool:
         """Whether a connection was attempted and not cut short before it told anything."""
-        return self.facts.got is not Got.NOTHING and self.rule.reason != "run.cut-short"
+        return self.facts.got is not _NOTHING and self.rule.reason != "run.cut-short"
 
 
 class Verdict(Struct, frozen=True):

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 def asked(judged: tuple[Judged, ...]) -> tuple[Judged, ...]:
     """List the hosts that a mail server would ask, in its order."""
-    return tuple(
-        item for item in judged if item.host.skipped not in {Skip.NOT_PUBLIC, Skip.FAMILY, Skip.LIMIT}
-    )
+    return tuple([item for item in judged if item.host.skipped not in _PASSED_OVER])
+
+
+_PASSED_OVER = frozenset({Skip.NOT_PUBLIC, Skip.FAMILY, Skip.LIMIT})
 
 
 def spelt(name: str, evidence: Evidence) -> str:

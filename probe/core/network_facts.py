@@ -255,10 +255,14 @@ def _connected(known: Path, seen: Seen, host: HostEvidence, session: Session) ->
     return replace(known, nearer=nearer, refuser_hop=hop)
 
 
+_TIMEOUT = ExchangeOutcome.TIMEOUT
+_AFTER_UNTESTED = After.UNTESTED
+
+
 def _after(host: HostEvidence, session: Session) -> After:
-    last = next((e for e in reversed(session.exchanges) if e.outcome is ExchangeOutcome.TIMEOUT), None)
-    if last is None:
-        return After.UNTESTED
+    if _TIMEOUT not in [exchange.outcome for exchange in session.exchanges]:
+        return _AFTER_UNTESTED
+    last = next(e for e in reversed(session.exchanges) if e.outcome is _TIMEOUT)
     if any(_came_in_small(last, other, host.ip) for other in host.sessions):
         behind_gap = session.tcp is not None and session.tcp.out_of_order > 0
         return After.SMALL_PROVED if behind_gap else After.SMALL_HELPED

@@ -16,6 +16,7 @@ One reply may not pass a limit: what a peer can make us keep is bounded even if 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from probe.core.model import Oddity, Reply
 
@@ -212,7 +213,12 @@ def enhanced_code(reply: Reply) -> str | None:
     It stands at the start of a line's text (RFC 2034), or behind the text in the manner of qmail: `(#5.1.1)`.
     The class is 2, 4 or 5 and the subject 0 to 7, which keeps IP addresses and house numbers out.
     """
-    texts = texts_of(reply)
+    look = _known_code if sum(map(len, reply.lines)) <= LINE_LIMIT else _enhanced_code
+    return look(reply.lines)
+
+
+def _enhanced_code(lines: tuple[str, ...]) -> str | None:
+    texts = [_split(line)[2].strip(" \t") for line in lines]
     for text in texts:
         if found := _ENHANCED_FIRST.match(text):
             return found[1]
@@ -220,6 +226,11 @@ def enhanced_code(reply: Reply) -> str | None:
         if found := _ENHANCED_LAST.search(text):
             return found[1]
     return None
+
+
+_known_code = lru_cache(maxsize=256)(
+    _enhanced_code
+)  # most hosts say what many say, and each judgement asks thrice
 
 
 def strip_enhanced(text: str) -> str:

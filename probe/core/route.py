@@ -339,19 +339,20 @@ class _Usable(Struct, frozen=True):
     families: tuple[int, ...]
     allow_private: bool
 
-    def skip(self, ip: IP) -> Skip | None:
+    def skip(self, ip: IP, kind: Scope) -> Skip | None:
         """Say why this address is left alone. Multicast and the like stay so whatever the user allows."""
         if ip.version not in self.families:
             return Skip.FAMILY
-        if scope(ip) is Scope.PUBLIC or (self.allow_private and may_be_connected_to(ip)):
+        if kind is Scope.PUBLIC or (self.allow_private and may_be_connected_to(ip)):
             return None
         return Skip.NOT_PUBLIC
 
 
 def _targets(hosts: Sequence[_Host], origin: Origin, usable: _Usable) -> tuple[Target, ...]:
     rows = [(host, ip) for host in hosts for ip in host.addresses]
-    # The sort is stable: hosts keep their drawn order within one preference and one family.
-    rows.sort(key=lambda row: (row[0].preference or 0, -row[1].version))
+    if len(rows) > 1:
+        # The sort is stable: hosts keep their drawn order within one preference and one family.
+        rows.sort(key=lambda row: (row[0].preference or 0, -row[1].version))
     targets: dict[IP, Target] = {}
     room = MAX_TARGETS
     for host, ip in rows:
@@ -366,7 +367,8 @@ def _targets(hosts: Sequence[_Host], origin: Origin, usable: _Usable) -> tuple[T
 
 
 def _target(name: str, ip: IP, preference: int | None, origin: Origin, usable: _Usable) -> Target:
-    return Target(name, str(ip), preference, origin, scope(ip), usable.skip(ip))
+    kind = scope(ip)
+    return Target(name, str(ip), preference, origin, kind, usable.skip(ip, kind))
 
 
 # --- MX records --------------------------------------------------------------------------------------
@@ -403,7 +405,8 @@ def _kind(name: str) -> ExchangeKind:
 def _described(exchange: MailExchange, host: _Host | None) -> MailExchange:
     if host is None:
         return exchange
-    return replace(exchange, cname=host.cname, ipv4=host.outcomes.get(4), ipv6=host.outcomes.get(6))
+    ipv4, ipv6 = host.outcomes.get(4), host.outcomes.get(6)
+    return MailExchange(exchange.name, exchange.preference, exchange.kind, host.cname, ipv4, ipv6)
 
 
 _WORD = (1 << 64) - 1

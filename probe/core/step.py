@@ -13,6 +13,7 @@ from probe.core.model import Stage
 if TYPE_CHECKING:
     from probe.core.model import Exchange, Session
 
+_EXTRA, _QUIT = Stage.EXTRA, Stage.QUIT  # by the class, each access costs 0.1 us (Python 3.11)
 _TRANSACTION = frozenset(
     {Stage.MAIL, Stage.RCPT, Stage.MAIL_REAL, Stage.RCPT_REAL, Stage.MAIL_AGAIN, Stage.RCPT_RANDOM}
 )
@@ -29,11 +30,11 @@ def in_step(session: Session) -> bool | None:
     """
     answered: Exchange | None = None
     for exchange in session.exchanges:
-        if exchange.stage is not Stage.EXTRA:
+        if exchange.stage is not _EXTRA:
             answered = exchange
         elif answered is not None and _contests(exchange, answered):
             return False
-    if answered is None or answered.stage is not Stage.QUIT or answered.reply is None:
+    if answered is None or answered.stage is not _QUIT or answered.reply is None:
         return None
     code = answered.reply.code
     if code is None or code // 100 == 2:

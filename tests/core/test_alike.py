@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from probe.codec import encode
-from probe.core import address, alike
+from probe.core import address, alike, likeness
 from probe.core.address import AddressError, parse
 from probe.core.alike import Judge
 from probe.core.callout import Callout, parse_options
@@ -24,15 +24,20 @@ from probe.core.model import (
     ExchangeOutcome,
     HostEvidence,
     Oddity,
+    Origin,
     Protocol,
+    Scope,
     Session,
     Stage,
 )
+from probe.core.scope import read_ip, scope
 from tests.support import make, record
 from tests.support.arbitrary import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from probe.core.model import Options
 
 CALLOUTS = tuple(
     parse_options(options, version)
@@ -105,7 +110,7 @@ EVIDENCE = WAITS | {name: record.judged(name).evidence for name in record.WORLDS
 SIMPLE = st.from_regex(r"[A-Za-z0-9_+=-]{1,12}(\.[A-Za-z0-9_+=-]{1,12}){0,2}", fullmatch=True)
 LOCALS = st.one_of(
     SIMPLE,
-    st.sampled_from(("o'hara", "50%off", '"two words"', "{ip}", "a" * 64, "verify-match", alike.MODEL)),
+    st.sampled_from(("o'hara", "50%off", '"two words"', "{ip}", "a" * 64, "verify-match", likeness.MODEL)),
 )
 STRETCHES = st.sampled_from((0.0, 0.01, 1.0, 7.0, 60.0, 400.0))
 
@@ -204,7 +209,7 @@ def spelled(evidence: Evidence, local: str, words: str) -> Evidence:
         "250 2.1.5 Ok",
         '250 "zq--timing--qz"',
         '250 2.1.5 "zq--evidence--qz" \\"zq--seconds--qz\\"',
-        f"250 {alike.MODEL} %b %(x)s",
+        f"250 {likeness.MODEL} %b %(x)s",
         "250 caf\u00e9 \x7f\x85",
         "550 5.1.1 User unknown \x9b",
     ],
@@ -300,6 +305,202 @@ def test_the_time_for_other_addresses_is_none_of_postfix() -> None:
     assert report.mta is not None
     assert report.mta.postfix is not None
     assert report.mta.postfix.seconds == 3.0
+
+
+# --- different domains -----------------------------------------------------------------------------
+
+LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+DOMAINS = st.one_of(
+    st.sampled_from(("d.example", "mx.d.example", "example.com", "Upper.Example", "xn--bcher-kva.example")),
+    st.sampled_from(("user-unknown.example", "blocked.no-such-user.example", "a.b", "192-0-2-1.example")),
+    st.builds("{}.example".format, LABELS),
+)
+HOSTS = st.one_of(
+    DOMAINS,
+    st.sampled_from(
+        ("mx1.d.example", "starttls.example", "xxxx.example", "localhost", "10.0.0.1", "a_b.example")
+    ),
+    st.just(".".join(["host"] * 19) + ".example"),
+    st.just(".".join(["host"] * 24) + ".example"),
+)
+IPS = st.sampled_from(
+    (
+        "203.0.113.15",
+        "127.0.0.2",
+        "127.0.0.3",
+        "10.1.2.3",
+        "9.9.9.9",
+        "8.8.8.8",
+        "224.0.0.1",
+        "255.255.255.255",
+        "0.0.0.0",
+        "2a00::1",
+        "2A00:0::1",
+        "::ffff:9.9.9.9",
+        "64:ff9b::909:909",
+        "fe80::1",
+    )
+)
+GREETINGS = st.sampled_from(
+    (
+        "{host}",
+        "{host} ESMTP",
+        "{host}.",
+        "{host}x ESMTP",
+        "mail.elsewhere.example ESMTP",
+        "ESMTP {host}",
+        "{host} {domain} {ip}",
+        "[{ip}] ESMTP",
+        likeness.MODEL_HOST,
+        "",
+    )
+)
+RCPTS = st.sampled_from(
+    (
+        "250 2.1.5 Ok",
+        "250 Ok",
+        "250 {host} takes it",
+        "250 <{mailbox}> Ok",
+        "251 moved",
+        "550 5.1.1 unknown",
+        "450 no",
+    )
+)
+QUITS = st.sampled_from(("221 Bye", "221 {host} closing connection", "221 2.0.0 {host}", "500 {host} what"))
+
+
+def of_domain(
+    local: str, domain: str, name: str, ip: str, words: tuple[str, str, str, str], chosen: Options
+) -> Evidence:
+    """Give the evidence of a mailbox whose domain has one mail host, which says these words."""
+    mailbox = f"{local}@{domain}"
+    fields = {"host": name, "domain": domain, "ip": ip, "mailbox": mailbox}
+    banner, ehlo, rcpt, bye = (each.format(**fields) for each in words)
+    taken = make.conversation(rcpt, sender=mailbox)
+    assert taken[0].reply is not None
+    assert taken[1].reply is not None
+    told = (
+        replace(taken[0], reply=replace(taken[0].reply, lines=(f"220 {banner}",))),
+        replace(taken[1], reply=replace(taken[1].reply, lines=(f"250-{ehlo}", *taken[1].reply.lines[1:]))),
+        *taken[2:],
+        make.exchange(Stage.QUIT, "QUIT", bye, sent=0.5, ended=0.6),
+    )
+    ipv6 = ":" in ip
+    found = make.answer(name, "AAAA" if ipv6 else "A", ip, asked=0.02, ended=0.04)
+    none = make.answer(name, "A" if ipv6 else "AAAA", asked=0.02, ended=0.04)
+    read = read_ip(ip)
+    assert read is not None
+    return make.evidence(
+        make.host(make.session(*told), name=name, ip=ip, scope=scope(read)),
+        to=make.address(mailbox),
+        dns=(make.answer(domain, "MX", f"10 {name}."), found, none),
+        chosen=chosen,
+    )
+
+
+@given(
+    callout=st.sampled_from(CALLOUTS),
+    words=st.tuples(GREETINGS, GREETINGS, RCPTS, QUITS),
+    who=st.lists(st.tuples(SIMPLE, DOMAINS, HOSTS, IPS), min_size=4, max_size=8),
+    allow_private=st.booleans(),
+)
+@settings(max_examples=examples(3))
+def test_domains_are_judged_as_each_alone(
+    callout: Callout,
+    words: tuple[str, str, str, str],
+    who: list[tuple[str, str, str, str]],
+    *,
+    allow_private: bool,
+) -> None:
+    shared = Judge(callout, encode)
+    chosen = make.options(allow_private=allow_private)
+    for local, domain, name, ip in who:
+        evidence = of_domain(local, domain, name, ip, words, chosen)
+        report = judge(evidence, callout)
+        assert shared.line(evidence, encode(evidence)).data == encode(report)
+        assert shared.judge(evidence) == report
+
+
+PLAIN_WORDS = ("{host} ESMTP", "{host}", "250 2.1.5 Ok", "221 {host} closing connection")
+
+
+def of_number(number: int, words: tuple[str, str, str, str] = PLAIN_WORDS) -> Evidence:
+    domain = f"d{number}.example"
+    chosen = make.options(allow_private=True)
+    return of_domain(f"user{number}", domain, f"mx.{domain}", f"127.0.0.{number}", words, chosen)
+
+
+def test_another_domain_costs_no_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged_plainly(monkeypatch, of_number(100), of_number) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*PLAIN_WORDS[:2], "550 5.1.1 User unknown", PLAIN_WORDS[3]),
+        (*PLAIN_WORDS[:2], "250 Ok, {host}", PLAIN_WORDS[3]),
+        ("ESMTP {host}", *PLAIN_WORDS[1:]),
+    ],
+)
+def test_words_that_may_be_about_a_domain_are_read_for_each(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, str, str, str]
+) -> None:
+    assert judged_plainly(monkeypatch, of_number(100, words), lambda n: of_number(n, words)) == 10
+
+
+def test_a_domain_that_no_dns_has_is_written_as_it_is() -> None:
+    shared = Judge(None, encode)
+    for domain in ("100%.example", "%(ip)b.example", "a(b.example", 'q".example', "caf\u00e9.example"):
+        for number in range(4):
+            evidence = of_domain(
+                f"user{number}", domain, "mx.d.example", "127.0.0.9", PLAIN_WORDS, OPEN().options
+            )
+            assert shared.line(evidence, encode(evidence)).data == encode(judge(evidence))
+
+
+def spelt_by_the_dns(evidence: Evidence, data: str) -> Evidence:
+    """Give the evidence with this data in the MX record."""
+    answer, *others = evidence.dns
+    answer = replace(answer, records=(replace(answer.records[0], data=data),))
+    return replace(evidence, dns=(answer, *others))
+
+
+def odd_ones() -> Iterator[Evidence]:
+    """Give evidence in which a name is unlike any other, or two of them are alike."""
+    chosen = make.options(allow_private=True)
+    for domain in ("d.example", "D.example", "other.example", "example"):
+        for name in ("mx.d.example", "d.example", "MX.d.example", "mx_1.d.example"):
+            yield of_domain("user", domain, name, "127.0.0.9", PLAIN_WORDS, chosen)
+    plain = of_number(200)
+    for data in ("10 MX.D200.example.", "10 mx.d200.example", "10 mx.other.example.", "9 mx.d200.example."):
+        yield spelt_by_the_dns(plain, data)
+    found = plain.dns[1]
+    elsewhere = replace(found, records=(replace(found.records[0], data="127.0.0.7"),))
+    yield replace(plain, dns=(plain.dns[0], found, found))
+    yield replace(plain, dns=(plain.dns[0], elsewhere, plain.dns[2]))
+    yield replace(
+        plain, dns=(plain.dns[0], make.answer("www.d200.example", "A", "127.0.0.200"), plain.dns[2])
+    )
+    yield replace(plain, hosts=(replace(plain.hosts[0], scope=Scope.PUBLIC),))
+    yield replace(plain, hosts=(replace(plain.hosts[0], ip="127.0.0.201"),))
+    yield replace(plain, hosts=(replace(plain.hosts[0], origin=Origin.IMPLICIT, preference=None),))
+    yield replace(plain, address=replace(plain.address, unicode_domain="d\u00e9.example"))
+
+
+def renamed(evidence: Evidence, local: str) -> Evidence:
+    """Give the evidence of another mailbox of the domain, as it stands in an envelope."""
+    evidence = another(evidence, local, 1.0, 0.0, 0)
+    return replace(evidence, address=replace(evidence.address, given=evidence.address.mailbox))
+
+
+@pytest.mark.parametrize("odd", tuple(odd_ones()))
+@pytest.mark.parametrize("first", ["odd", "plain"])
+def test_names_that_are_unusual_pass_for_no_others(odd: Evidence, first: str) -> None:
+    shared = Judge(None, encode)
+    odds = [renamed(odd, f"user{number}") for number in range(4)]
+    plain = [of_number(number) for number in range(4)]
+    for evidence in [*odds, *plain] if first == "odd" else [*plain, *odds]:
+        assert shared.line(evidence, encode(evidence)).data == encode(judge(evidence))
 
 
 # --- the short way of an address -------------------------------------------------------------------

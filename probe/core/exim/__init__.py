@@ -217,22 +217,21 @@ def _called(hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, meetings: 
     evidence, callout = meetings.evidence, meetings.callout
     mailbox = evidence.address.mailbox
     host, last = walk.met[-1]
-    detail = _detail(host, last, evidence, callout)
     outcome = walk.outcome
-    # A host without an address is on Exim's list too.
-    alone = len(hosts) == 1 and all(DnsOutcome.ANSWER in {each.ipv4, each.ipv6} for each in way.exchanges)
+    alone = outcome is MtaOutcome.DEFER and _is_alone(hosts, way)
     notes = [*walk.notes, *_notes(hosts, walk, meetings, alone=alone)]
     if outcome is MtaOutcome.ACCEPT:
         words = Told()
     elif outcome is MtaOutcome.REJECT:
         sent = explain(host.ip, last.sent, last.response, callout)
-        words = refused(mailbox, detail or "", sent, last.blame)
+        words = refused(mailbox, _detail(host, last, evidence, callout) or "", sent, last.blame)
     elif callout.defer_ok:
         outcome, words = MtaOutcome.ACCEPT, Told()
         notes.insert(0, "The callout is not completed; defer_ok makes Exim accept all the same.")
     else:
+        detail = _detail(host, last, evidence, callout)
         words = deferred(mailbox, _deferred(detail, callout, alone=alone))
-    extra = tuple(line for _, met in walk.met for line in met.log)
+    extra = [line for _, met in walk.met for line in met.log]
     words = Told(words.reply, (*_loops(evidence, way), *extra, *words.log))
     learnt = walk.learnt if walk.outcome is not MtaOutcome.DEFER else replace(walk.learnt, address=None)
     kept = exim_cache.records(evidence.address, learnt, callout)
@@ -248,6 +247,11 @@ def _called(hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, meetings: 
         clear=exim_cache.clear(kept, callout),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _is_alone(hosts: tuple[HostEvidence, ...], way: Route) -> bool:
+    """Whether it is the only one of the domain; a host without an address is on Exim's list too."""
+    return len(hosts) == 1 and all(DnsOutcome.ANSWER in {each.ipv4, each.ipv6} for each in way.exchanges)
 
 
 def _deferred(detail: str | None, callout: Callout, *, alone: bool) -> str:
@@ -291,7 +295,8 @@ def _notes(hosts: tuple[HostEvidence, ...], walk: _Walk, meetings: _Meetings, *,
         notes.append("The domain has several mail hosts, so Exim's log gives no reason for the deferral.")
     elif walk.outcome is MtaOutcome.DEFER and walk.last.message is None and callout.shares_transport:
         notes.append("Exim loses why MAIL or RCPT had no good answer; its log says NULL.")
-    notes += _other_orders(hosts, walk, meetings)
+    if len(hosts) > 1:
+        notes += _other_orders(hosts, walk, meetings)
     return notes
 
 

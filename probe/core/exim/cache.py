@@ -37,10 +37,12 @@ def records(address: Address, learnt: Learnt, callout: Callout) -> tuple[CacheRe
     """Give the records that the callout leaves behind, that of the domain first."""
     if callout.no_cache or learnt.domain is None:
         return ()
-    tests = (("postmaster", learnt.postmaster), ("random", learnt.random))
-    words = (learnt.domain, *(f"{name}={_word(result)}" for name, result in tests if result is not None))
+    holds = learnt.domain
+    for name, result in (("postmaster", learnt.postmaster), ("random", learnt.random)):
+        if result is not None:
+            holds += f" {name}={_word(result)}"
     # The key of a domain is in lower case, also that of an address literal (seen).
-    domain = _record(Covers.DOMAIN, address.domain.lower(), " ".join(words), callout)
+    domain = _record(Covers.DOMAIN, address.domain.lower(), holds, callout)
     if learnt.address is None:
         return (domain,)
     return (domain, _record(Covers.ADDRESS, address.mailbox, _word(learnt.address), callout))
@@ -78,9 +80,10 @@ def clear(kept: tuple[CacheRecord, ...], callout: Callout) -> str | None:
     if not kept:
         return None
     spool = CPANEL_SPOOL if callout.cpanel else SPOOL
-    if any(" " in record.key for record in kept):
+    keys = [record.key for record in kept]
+    if " " in "".join(keys):
         return f"exim_tidydb -t 0s {spool} callout"
-    script = "".join(rf"{_quoted(record.key)}\nd\n" for record in kept)
+    script = "".join([rf"{_quoted(key)}\nd\n" for key in keys])
     return f"printf '{script}' | exim_fixdb {spool} callout"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -55,6 +56,8 @@ class Heard(Struct, frozen=True):
 UNTOLD = Heard(Fate.UNTOLD)
 _UNTOLD = frozenset({ExchangeOutcome.CUT_SHORT, ExchangeOutcome.TLS_FAILED})
 _FATES = {"2": Fate.POSITIVE, "5": Fate.REFUSED}
+_OTHER, _EXTRA, _REPLY = Fate.OTHER, Stage.EXTRA, ExchangeOutcome.REPLY
+"""Looked at for each exchange: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
 def hear(exchange: Exchange | None, session: Session, patience: float, room: int = BUFFER) -> Heard:
@@ -63,8 +66,14 @@ def hear(exchange: Exchange | None, session: Session, patience: float, room: int
         return UNTOLD
     reply = exchange.reply
     lapse = max(0.0, (reply.ended if reply is not None else exchange.ended) - exchange.sent)
-    bare = reply is not None and Oddity.BARE_LF in reply.oddities
-    whole, text = _buffer(_rows(exchange, session), "" if bare else "\r", room)
+    if reply is not None and not reply.oddities and exchange.outcome is _REPLY:
+        rows, end = reply.lines, "\r"
+    else:
+        bare = reply is not None and Oddity.BARE_LF in reply.oddities
+        rows, end = _rows(exchange, session), "" if bare else "\r"
+    whole, text = _buffer(rows, end, room)
+    if whole and lapse <= patience:
+        return Heard(_FATES.get(text[:1], _OTHER), text, lapse)
     if exchange.outcome is ExchangeOutcome.TIMEOUT and whole is None:
         return Heard(Fate.TIMEOUT, seconds=patience, early=lapse < patience - 0.5)
     if whole is False and exchange.outcome is not ExchangeOutcome.REPLY:
@@ -73,8 +82,6 @@ def hear(exchange: Exchange | None, session: Session, patience: float, room: int
         return Heard(Fate.TIMEOUT, seconds=patience, late=True)
     if whole is False:
         return Heard(Fate.MALFORMED, text, lapse)
-    if whole:
-        return Heard(_fate_of(text), text, lapse)
     if exchange.outcome is ExchangeOutcome.CLOSED:
         # Lines that were complete are still in the buffer, and no errno says that the reply is not.
         fate = Fate.CLOSED if not text else Fate.REFUSED if text[0] == "5" else Fate.OTHER
@@ -82,10 +89,6 @@ def hear(exchange: Exchange | None, session: Session, patience: float, room: int
     if exchange.outcome is ExchangeOutcome.RESET:
         return Heard(Fate.RESET, text, lapse)
     return Heard(Fate.MALFORMED, text)  # a flood: more of it fills Exim's buffer too
-
-
-def _fate_of(text: str) -> Fate:
-    return _FATES.get(text[:1], Fate.OTHER)
 
 
 def _rows(exchange: Exchange, session: Session) -> tuple[str, ...]:
@@ -120,9 +123,8 @@ def _buffer(rows: tuple[str, ...], end: str, room: int) -> tuple[bool | None, st
     """
     text = ""
     for line in rows:
-        arrived = line + end
-        if len(arrived) >= room - 3:
-            return False, _c_string(text + arrived[: room - 3])
+        if len(line) + len(end) >= room - 3:
+            return False, _c_string(text + (line + end)[: room - 3])
         row = line.rstrip(_SPACE)
         if not _LINE.match(row):
             return False, _c_string(text + row)
@@ -156,15 +158,14 @@ class Replies:
         self._left = [
             item
             for item in session.exchanges
-            if item.stage in _HEARD
-            and (item.stage is not Stage.EXTRA or item.outcome is ExchangeOutcome.REPLY)
+            if item.stage in _HEARD and (item.stage is not _EXTRA or item.outcome is _REPLY)
         ]
-        self.shifted = any(item.stage is Stage.EXTRA for item in self._left)
+        self.shifted = _EXTRA in [item.stage for item in self._left]
         self.over = False
 
     def has(self, stage: Stage) -> bool:
         """Whether an exchange of this stage is still to come."""
-        return any(item.stage is stage for item in self._left)
+        return stage in [item.stage for item in self._left]
 
     def next(self, stage: Stage) -> Exchange | None:
         """Take the exchange that answers the command of this stage."""
@@ -178,7 +179,7 @@ class Replies:
     @property
     def ahead(self) -> bool:
         """Whether the next reply was there before anything asked for it."""
-        return bool(self._left) and self._left[0].stage is Stage.EXTRA
+        return bool(self._left) and self._left[0].stage is _EXTRA
 
     @property
     def left_at_once(self) -> bool:
@@ -216,4 +217,9 @@ def printing(text: str) -> str:
 
 def offers(text: str, keyword: str) -> bool:
     """Whether a reply to EHLO offers an extension: a line of its own, code 250, letter for letter."""
-    return keyword in text and re.search(rf"\n250[\s-]{keyword}(?:\s|$)", text) is not None
+    return keyword in text and _line_of(keyword).search(text) is not None
+
+
+@cache  # for three keywords
+def _line_of(keyword: str) -> re.Pattern[str]:
+    return re.compile(rf"\n250[\s-]{keyword}(?:\s|$)")

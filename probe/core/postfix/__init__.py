@@ -111,7 +111,7 @@ def predict(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> MtaVi
         version=VERSION,
         settings=SETTINGS,
         reply_lines=() if reply is None else (_text(reply),),
-        log=tuple(_text(line) for line in log),
+        log=tuple(map(_text, log)),
         asked=found.asked,
         cache=_remembered(address, found),
         clear=_CLEAR.format(_text(_key(address)).replace("'", "'\\''")),
@@ -165,10 +165,8 @@ def probe(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe |
 def _walk(evidence: Evidence, way: Route, judged: tuple[Judged, ...]) -> Probe | None:
     """Ask host after host, as smtp_connect.c does."""
     hosts = _at_most_five(_tries(evidence, way, judged))
-    literal = min(
-        (exchange.preference for exchange in way.exchanges if exchange.kind is ExchangeKind.LITERAL),
-        default=None,
-    )
+    addresses = [each.preference for each in way.exchanges if each.kind is ExchangeKind.LITERAL]
+    literal = min(addresses) if addresses else None
     talks: list[tuple[HostEvidence, Talk]] = []
     lines = [_line("smtp", f"warning: {warning}") for warning in loops(evidence, way)]
     greeted = 0

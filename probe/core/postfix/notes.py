@@ -73,6 +73,8 @@ _AWAITED = {
 
 def _drawn(judged: tuple[Judged, ...]) -> bool:
     """Whether two hosts of one preference ended otherwise."""
+    if len(judged) < 2:
+        return False
     ends: dict[int | None, set[tuple[object, object]]] = {}
     for item in asked(judged):
         if item.tried:

@@ -6,6 +6,7 @@ It leaves out what proves nothing: an exchange that we broke off, a reply that m
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ _NAME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _HUNG_UP = frozenset({ExchangeOutcome.CLOSED, ExchangeOutcome.RESET})
+_HELLOS = frozenset({Stage.EHLO, Stage.HELO})
+_REPLY, _EXTRA, _QUIT = ExchangeOutcome.REPLY, Stage.EXTRA, Stage.QUIT
+"""Looked at for each exchange: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
 class Talk:
@@ -64,14 +68,12 @@ class Talk:
 
     def offered(self, exchange: Exchange) -> dict[str, str]:
         """Give the extensions that were offered when the command of this exchange was sent."""
-        greetings = [
-            reply for other, reply in self.before(exchange) if other.stage in {Stage.EHLO, Stage.HELO}
-        ]
+        greetings = [reply for other, reply in self.before(exchange) if other.stage in _HELLOS]
         return keywords(greetings[-1]) if greetings else {}
 
     def reading(self, exchange: Exchange, reply: Reply) -> Reading:
         """Read what a refusal is about."""
-        names = {argument(other) for other in self.exchanges if other.stage in {Stage.EHLO, Stage.HELO}}
+        names = {argument(other) for other in self.exchanges if other.stage in _HELLOS}
         ours = (self._local_ip, *sorted(names))
         words = tuple(word.lower() for word in ours if word)
         return phrases.read(reply, exchange.stage, words)
@@ -79,9 +81,11 @@ class Talk:
 
 def _answered(exchanges: Iterable[Exchange]) -> tuple[tuple[Exchange, Reply], ...]:
     return tuple(
-        (each, each.reply)
-        for each in exchanges
-        if each.outcome is ExchangeOutcome.REPLY and each.reply is not None and each.reply.code is not None
+        [
+            (each, each.reply)
+            for each in exchanges
+            if each.outcome is _REPLY and each.reply is not None and each.reply.code is not None
+        ]
     )
 
 
@@ -92,15 +96,15 @@ def _surplus(session: Session, *, told: bool) -> bool:
     have come too late (see `in_step`), because QUIT was not answered by 2xx; but 500 and 502 with nothing behind
     them say that QUIT is not known to this peer.
     """
-    extras = [
-        each.reply.code for each in session.exchanges if each.stage is Stage.EXTRA and each.reply is not None
-    ]
-    if any(code not in {None, 421} for code in extras):
-        return True
-    quits = [
-        each.reply.code for each in session.exchanges if each.stage is Stage.QUIT and each.reply is not None
-    ]
-    return not told and not {500, 502}.issuperset(quits)
+    quits = set()
+    for each in session.exchanges:
+        if each.reply is None:
+            continue
+        if each.stage is _EXTRA and each.reply.code not in {None, 421}:
+            return True
+        if each.stage is _QUIT:
+            quits.add(each.reply.code)
+    return not told and not quits <= {500, 502}
 
 
 def refused(reply: Reply) -> bool:
@@ -120,7 +124,12 @@ def argument(exchange: Exchange) -> str:
 
 def is_host_name(word: str) -> bool:
     """Whether this is a fully qualified host name (RFC 5321 2.3.5); an underscore in it passes, an IP does not."""
-    return len(word) <= 255 and _NAME.fullmatch(word) is not None
+    return len(word) <= 255 and _known_name(word)
+
+
+@lru_cache(maxsize=256)  # a mail host names itself twice in each conversation
+def _known_name(word: str) -> bool:
+    return _NAME.fullmatch(word) is not None
 
 
 def said(exchange: Exchange, line: str) -> str:

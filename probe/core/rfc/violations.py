@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probe.core.fold import Judged
+    from probe.core.model import Reply
+
+_BANNER, _RCPT = Stage.BANNER, Stage.RCPT
+_TIMEOUT, _CUT_SHORT = ExchangeOutcome.TIMEOUT, ExchangeOutcome.CUT_SHORT
+"""Looked at for each exchange: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
 def find(judged: tuple[Judged, ...], route: Route) -> tuple[Violation, ...]:
@@ -90,11 +95,7 @@ def _hosts(judged: tuple[Judged, ...]) -> Iterator[tuple[str, str | None, str]]:
 
 def _host(item: Judged) -> Iterator[Finding]:
     if not _inspected(item.host):
-        takes_mail = any(
-            exchange.stage is Stage.RCPT and positive(exchange.reply)
-            for session in item.host.sessions
-            for exchange in session.exchanges
-        )
+        takes_mail = any(_takes_mail(session) for session in item.host.sessions)
         for session in item.host.sessions:
             yield from _form(session)
             talk = Talk(session, takes_mail=takes_mail)
@@ -102,6 +103,10 @@ def _host(item: Judged) -> Iterator[Finding]:
                 yield from _hang_ups(talk)
             yield from _conversation(talk)
     yield from _decided(item)
+
+
+def _takes_mail(session: Session) -> bool:
+    return any(exchange.stage is _RCPT and positive(exchange.reply) for exchange in session.exchanges)
 
 
 _CROSSED_OUT = re.compile(r"(?:^|\W)X{4,}[A-Z]?\b")
@@ -158,23 +163,31 @@ _GREETINGS = frozenset({220, 421, 450, 521, 554})
 
 
 def _form(session: Session) -> Iterator[Finding]:
-    utf8 = any((exchange.command or "").endswith(" SMTPUTF8") for exchange in session.exchanges)
     for exchange in session.exchanges:
         reply = exchange.reply
-        if reply is None or exchange.outcome is ExchangeOutcome.CUT_SHORT:
+        if reply is None or exchange.outcome is _CUT_SHORT:
             continue
-        slow = exchange.outcome is ExchangeOutcome.TIMEOUT
-        for oddity in reply.oddities:
-            # RFC 6531: who was given SMTPUTF8 may answer in UTF-8.
-            excused = (slow and oddity in _UNFINISHED) or (utf8 and oddity is Oddity.EIGHT_BIT)
-            if oddity in _ODDITIES and not excused:
-                yield _ODDITIES[oddity], f"{oddity.value} in {words(last(reply))}"
-        for code in codes_of(reply) if Oddity.MIXED_CODES in reply.oddities else (reply.code or 0,):
+        slow = exchange.outcome is _TIMEOUT
+        codes = {reply.code or 0}
+        if reply.oddities:
+            yield from _odd(reply, session, slow=slow)
+            if Oddity.MIXED_CODES in reply.oddities:
+                codes = codes_of(reply)
+        for code in codes:
             if 200 <= code < 600 and code // 10 % 10 > 5:
                 yield "reply-second-digit", f"{code} in {words(last(reply))}"
-        if exchange.stage is Stage.BANNER and not slow and reply.code not in _GREETINGS:
+        if exchange.stage is _BANNER and not slow and reply.code not in _GREETINGS:
             spoken = reply.code is not None and reply.code // 100 in {2, 4, 5}
             yield "greeting-code" if spoken else "greeting", f"greeting {words(first(reply))}"
+
+
+def _odd(reply: Reply, session: Session, *, slow: bool) -> Iterator[Finding]:
+    utf8 = any((exchange.command or "").endswith(" SMTPUTF8") for exchange in session.exchanges)
+    for oddity in reply.oddities:
+        # RFC 6531: who was given SMTPUTF8 may answer in UTF-8.
+        excused = (slow and oddity in _UNFINISHED) or (utf8 and oddity is Oddity.EIGHT_BIT)
+        if oddity in _ODDITIES and not excused:
+            yield _ODDITIES[oddity], f"{oddity.value} in {words(last(reply))}"
 
 
 # --- the conversation ----------------------------------------------------------------------------------
