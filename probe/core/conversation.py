@@ -53,6 +53,8 @@ SLICE = 1024
 """Octets that are read between two looks at the limits of `surplus`: of empty lines, each octet is a reply."""
 
 _CLOSE: tuple[Action, ...] = (Close(abort=False),)
+_STARTTLS, _TLS, _MAIL, _QUIT, _EXTRA = Stage.STARTTLS, Stage.TLS, Stage.MAIL, Stage.QUIT, Stage.EXTRA
+"""Looked at for each reply: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
 class Conversation:
@@ -177,7 +179,7 @@ class Conversation:
 
     def tls_done(self, tls: Tls) -> tuple[Action, ...]:
         """Take the end of the handshake that `StartTls` began."""
-        if self.awaiting is not Stage.TLS:
+        if self.awaiting is not _TLS:
             return ()
         self._tls = tls
         if not tls.ok:
@@ -196,15 +198,15 @@ class Conversation:
             return ()
         stages = {exchange.stage for exchange in self._exchanges}
         # Between STARTTLS and the handshake's end the peer would read our QUIT as a broken TLS record.
-        polite = Stage.BANNER in stages and self.awaiting not in {Stage.STARTTLS, Stage.TLS, Stage.QUIT}
-        polite = polite and Stage.QUIT not in stages
+        polite = Stage.BANNER in stages and self.awaiting not in {_STARTTLS, _TLS, _QUIT}
+        polite = polite and _QUIT not in stages
         self._note("interrupted", now)
         end = self._break_off(ExchangeOutcome.CUT_SHORT, now)
         if not polite:
             return end
         self._sent = now
-        farewell = self._write(Stage.QUIT, now)
-        self._record(Stage.QUIT, self._command, now, now, ExchangeOutcome.CUT_SHORT)
+        farewell = self._write(_QUIT, now)
+        self._record(_QUIT, self._command, now, now, ExchangeOutcome.CUT_SHORT)
         return (farewell, *end)
 
     def session(
@@ -241,16 +243,16 @@ class Conversation:
         if self._following is not None and self._group.passes_over(reply):
             return  # the tape has it
         stage = self.awaiting
-        if stage is not None and stage is not Stage.TLS:
+        if stage is not None and stage is not _TLS:
             self._answered(stage, reply)
             return
         self._chatty = True
-        if reply.code == 421 and self._next is not None and self._next not in {Stage.TLS, Stage.QUIT}:
+        if reply.code == 421 and self._next is not None and self._next not in {_TLS, _QUIT}:
             # RFC 5321 4.2.3: 421 "may be a reply to any command", so it answers the one that is held back.
             self._record(self._next, None, reply.started, reply.ended, reply=reply)
-            self._decide(Stage.QUIT, reply.ended)
+            self._decide(_QUIT, reply.ended)
             return
-        self._record(Stage.EXTRA, None, reply.started, reply.ended, reply=reply)
+        self._record(_EXTRA, None, reply.started, reply.ended, reply=reply)
         self._surplus.add(reply)
 
     def _answered(self, stage: Stage, reply: Reply) -> None:
@@ -258,7 +260,7 @@ class Conversation:
             self._turning = False  # of no mailbox, then; the tape has it
         else:
             self._record(stage, self._command, self._sent, reply.ended, reply=reply)
-        if stage is Stage.MAIL:
+        if stage is _MAIL:
             self.unasked = None
         self.awaiting = None
         after = self._script.follows(stage, reply)
@@ -281,16 +283,16 @@ class Conversation:
             return self._farewell()
         if self._group.unread:
             return ()
-        if self._next is Stage.TLS:
+        if self._next is _TLS:
             # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
             self._reader.discard()
-            self._await(Stage.TLS, now, self.plan.reply_timeout)
+            self._await(_TLS, now, self.plan.reply_timeout)
             return ()
         if self._chatty or self._reader.pending:
             self._chatty = True
             self._quiet = now + SETTLE
             return ()
-        if self._next is Stage.QUIT and self._following is not None:
+        if self._next is _QUIT and self._following is not None:
             return self._turn(self._following, now)
         return self._send(self._next, now)
 
@@ -300,11 +302,11 @@ class Conversation:
         contented = isinstance(script, Script) and script.contented()
         mailbox = following() if contented else None
         if mailbox is None or not isinstance(script, Script):
-            return self._send(Stage.QUIT, now)
+            return self._send(_QUIT, now)
         self.unasked = mailbox
         plan = script.next_mailbox(mailbox)
         if plan is None:
-            return self._send(Stage.QUIT, now)
+            return self._send(_QUIT, now)
         self._turns.turn(self.plan.rcpt, self._exchanges)
         self._turning = True
         self.plan = plan
@@ -316,7 +318,7 @@ class Conversation:
         if self.awaiting is not None or not self._exchanges or self._reader.pending:
             return ()
         last = self._exchanges[-1]
-        if last.stage is not Stage.QUIT or last.reply is None or last.reply.code != 221:
+        if last.stage is not _QUIT or last.reply is None or last.reply.code != 221:
             return ()
         self.finished = True
         return _CLOSE
@@ -325,10 +327,10 @@ class Conversation:
         if self._following is not None:
             if stage in _FIRST:
                 self._turns.open(self._exchanges)
-            elif stage is Stage.QUIT:
+            elif stage is _QUIT:
                 self._turns.part()
-        self._await(stage, now, self.plan.quit_timeout if stage is Stage.QUIT else self.plan.reply_timeout)
-        together = stage is Stage.MAIL and self._following is not None and not self._chatty
+        self._await(stage, now, self.plan.quit_timeout if stage is _QUIT else self.plan.reply_timeout)
+        together = stage is _MAIL and self._following is not None and not self._chatty
         if together and isinstance(self._script, Script) and self._script.pipelines:
             return self._say(_NEXT[1:], now)
         return (self._write(stage, now),)
@@ -352,7 +354,7 @@ class Conversation:
     def _write(self, stage: Stage, now: float) -> Action:
         line, self._command = written(self._script.command(stage))
         self._tape.sent(line, now, self._secure)
-        return StartTls() if stage is Stage.STARTTLS else Send(line)
+        return StartTls() if stage is _STARTTLS else Send(line)
 
     def _break_off(
         self, outcome: ExchangeOutcome, now: float, detail: str | None = None, *, abort: bool = False
@@ -360,10 +362,10 @@ class Conversation:
         """End the conversation where it stands."""
         rest = self._reader.flush(now)
         stage = self.awaiting
-        if stage is Stage.TLS and self._tls is None and outcome is not ExchangeOutcome.CUT_SHORT:
+        if stage is _TLS and self._tls is None and outcome is not ExchangeOutcome.CUT_SHORT:
             self._tls = Tls(self._sent, now, ok=False, error=detail or outcome.value)
-        if rest is not None and (stage is None or stage is Stage.TLS):
-            self._record(Stage.EXTRA, None, rest.started, now, outcome, rest, detail)
+        if rest is not None and (stage is None or stage is _TLS):
+            self._record(_EXTRA, None, rest.started, now, outcome, rest, detail)
             rest = None
         if stage is not None:
             self._record(stage, self._command, self._sent, now, outcome, rest, detail)
@@ -395,6 +397,6 @@ class Conversation:
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
 
 
-_NEXT = (Stage.RSET, Stage.MAIL, Stage.RCPT)
+_NEXT = (Stage.RSET, _MAIL, Stage.RCPT)
 """The way to the next mailbox. RFC 2920 3.1: all three may stand anywhere in a group of commands."""
-_FIRST = frozenset({Stage.MAIL, Stage.MAIL_REAL})
+_FIRST = frozenset({_MAIL, Stage.MAIL_REAL})

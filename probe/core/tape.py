@@ -16,6 +16,8 @@ ENTRIES_APART = 400
 """Entries after which bytes of one direction always share one. A normal session has about twenty."""
 GAP = 0.05
 """Seconds between bytes that still count as one entry: the pace of one text, not of two."""
+_NOTE, _SENT, _RECEIVED = Direction.NOTE, Direction.SENT, Direction.RECEIVED
+"""Looked at for each line: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
 class Recorder:
@@ -43,14 +45,14 @@ class Recorder:
         self._entries: list[Tape] = []
         self._first = 0  # the entry with which the session began
         self._bytes: bytes | bytearray = b""  # of the entry that may still grow; a bytearray once it has
-        self._direction = Direction.NOTE
+        self._direction = _NOTE
         self._secure = False
         self._t = 0.0
         self._until = 0.0
 
     def sent(self, data: bytes, now: float, secure: bool) -> None:
         """Record our own bytes."""
-        self._add(Direction.SENT, data, now, secure)
+        self._add(_SENT, data, now, secure)
 
     def received(self, data: bytes, now: float, secure: bool) -> bytes:
         """Record the peer's bytes and return those that were kept: all, until the limit is reached."""
@@ -60,13 +62,13 @@ class Recorder:
             self.dropped += size - room
             data, size = data[:room], room
         self._kept += size
-        self._add(Direction.RECEIVED, data, now, secure)
+        self._add(_RECEIVED, data, now, secure)
         return data
 
     def note(self, text: str, now: float, *, secure: bool) -> None:
         """Record an event without bytes of its own, such as the peer's closing."""
         self._settle()
-        self._entries.append(Tape(now, now, Direction.NOTE, text, secure))
+        self._entries.append(Tape(now, now, _NOTE, text, secure))
 
     def entries(self, start: int = 0, stop: int | None = None) -> tuple[Tape, ...]:
         """Return the tape so far, or a part of it between two marks."""
