@@ -129,6 +129,8 @@ class _Shape:
         self._line: bytes | None = None
         if report.mta is not None:
             exim, postfix = report.mta.exim, report.mta.postfix
+            # Of one that asks twice, or after waits for the DNS, the sum of the waits is bounded by nobody.
+            self.fits = self.fits and (postfix is None or len(postfix.asked) == 1)
             self._views = (
                 None if exim is None else _Record(exim, self._places),
                 None if postfix is None else _Record(postfix, self._places),

@@ -12,6 +12,7 @@ Why that is exact. Only evidence counts as alike in which nothing can depend on 
   for each reply less the second in which it counts whole ones, the first poll of Postfix for all together. Then the
   times themselves stand in three places only: the `timing`, the seconds of Exim, and the sentences that name
   `{seconds}`; a rule or reason with one of those is judged plainly.
+* What is not a yes is quoted, and Postfix quotes it beside the mailbox: so it is short (`WORDS_LIMIT`).
 * The mailbox is of letters, digits and a few signs that no shell, log or format means something by, so that it is
   written as it is, and short enough that no quotation is cut off for it. Nothing compares it with what a peer
   says: a reply that names it is like no other, and is read anew.
@@ -21,7 +22,8 @@ For two domains also:
 * One MX record, which names a host other than the domain, and one address of that: there is no order to draw, and
   no alias. Names are of lower-case letters, digits and hyphens, as the DNS gave them, and the address is of a usual
   kind (`_IPS`), which is all that is looked at of it.
-* Every reply has the code that says yes, so no reading, no quotation of the greeting and no `ours` comes into it.
+* Every reply has the code that says yes, that to RCPT among them, so no reading, no quotation of what came before and
+  no `ours` comes into it.
 * What the host says may differ in its own name, where that is the first word of a greeting, of the answer to EHLO or
   of a farewell: there it is only looked at for being a name. Any other word is compared as it is.
 """
@@ -58,8 +60,8 @@ if TYPE_CHECKING:
 MAILBOX_LIMIT = 64
 """Octets of a mailbox that fits into every quotation whole; the tightest is a command in a violation (100)."""
 WORDS_LIMIT = 150
-"""Octets of the answers to MAIL and RCPT: with a name of `NAME_LIMIT` and a mailbox they fit into one line of
-Postfix's reply (510) whole."""
+"""Octets of the answers to MAIL and RCPT, and of a refusal: with a name of `NAME_LIMIT` and a mailbox they fit into one
+line of Postfix's reply (510) whole."""
 GREETING_LIMIT = 2000
 """Octets of a reply with a name in it that fits into Exim's buffer (4096) whatever the name."""
 NAME_LIMIT = 100
@@ -157,7 +159,7 @@ def likeness(evidence: Evidence, patience: float) -> tuple[object, Names] | None
 
 
 def _agreed(session: Session, patience: float) -> bool | None:
-    """Whether every reply says yes; None where more matters than what was said, or a wait was long."""
+    """Whether every reply says yes, and one is about the mailbox; None where more matters, or a wait was long."""
     connect = session.connect
     if (
         session.purpose is not Purpose.CALLOUT
@@ -170,6 +172,7 @@ def _agreed(session: Session, patience: float) -> bool | None:
     ):
         return None
     agreed = True
+    asked = any(exchange.stage is _RCPT for exchange in session.exchanges)
     due = connect.started + served_others(session) + _POLLED
     for exchange in session.exchanges:
         reply = exchange.reply
@@ -178,12 +181,12 @@ def _agreed(session: Session, patience: float) -> bool | None:
             or reply.oddities
             or exchange.outcome is not _REPLY
             or not 0.0 <= reply.ended - exchange.sent <= patience
-            or (exchange.ended > due and exchange.stage is not _QUIT)
+            or (exchange.ended > due and not (asked and exchange.stage is _QUIT))
         ):
             return None
         if reply.code is None or reply.code != _YES.get(exchange.stage):
             agreed = False
-    return agreed
+    return agreed and asked
 
 
 def _said(session: Session, mailbox: str) -> tuple[object, ...] | None:
@@ -193,7 +196,7 @@ def _said(session: Session, mailbox: str) -> tuple[object, ...] | None:
         reply, stage, command = exchange.reply, exchange.stage, exchange.command
         if reply is None or stage not in _STAGES:
             return None
-        if stage in _QUOTED and sum(map(len, reply.lines)) > WORDS_LIMIT:
+        if (stage in _QUOTED or reply.code != _YES.get(stage)) and sum(map(len, reply.lines)) > WORDS_LIMIT:
             return None
         if stage is _RCPT:
             if command != f"RCPT TO:<{mailbox}>":
@@ -320,7 +323,8 @@ def model(evidence: Evidence, names: Names) -> Evidence:
             ended=now,
         )
         exchanges.append(replace(exchange, command=command, sent=sent, ended=now, reply=reply))
-    connect = replace(session.connect, started=0.0, ended=UNIT)
+    since = -2 * UNIT if session.connect.ended < 0.0 else 0.0  # learned for another address: a note says so
+    connect = replace(session.connect, started=since, ended=since + UNIT)
     talk = replace(session, connect=connect, exchanges=tuple(exchanges))
     return replace(
         evidence,

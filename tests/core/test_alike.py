@@ -29,6 +29,7 @@ from probe.core.model import (
     Scope,
     Session,
     Stage,
+    TlsMode,
 )
 from probe.core.scope import read_ip, scope
 from tests.support import make, record
@@ -37,7 +38,7 @@ from tests.support.arbitrary import examples
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from probe.core.model import Options
+    from probe.core.model import DnsAnswer, Options
 
 CALLOUTS = tuple(
     parse_options(options, version)
@@ -501,6 +502,133 @@ def test_names_that_are_unusual_pass_for_no_others(odd: Evidence, first: str) ->
     plain = [of_number(number) for number in range(4)]
     for evidence in [*odds, *plain] if first == "odd" else [*plain, *odds]:
         assert shared.line(evidence, encode(evidence)).data == encode(judge(evidence))
+
+
+# --- what once passed for alike, and was not --------------------------------------------------------
+
+
+DOMAIN = make.SENDER.partition("@")[2]
+
+
+def called(*exchanges: Exchange, mailbox: str, dns: tuple[DnsAnswer, ...] | None = None) -> Evidence:
+    """Make a callout of these exchanges to a mailbox."""
+    return OPEN(make.host(make.session(*exchanges)), to=make.address(mailbox), dns=dns)
+
+
+def before_rcpt(
+    *answers: tuple[Stage, str | None, tuple[str, ...]], quit_took: float = 0.1
+) -> list[Exchange]:
+    """Make a conversation of these answers, a tenth of a second each, and QUIT."""
+    found = [
+        make.exchange(stage, command, *lines, sent=0.1 * number, ended=0.1 * number + 0.1)
+        for number, (stage, command, lines) in enumerate(answers, 1)
+    ]
+    sent = 0.1 * len(answers) + 0.1
+    return [*found, make.exchange(Stage.QUIT, "QUIT", "500 what", sent=sent, ended=sent + quit_took)]
+
+
+def mailboxes() -> list[str]:
+    return [f"u{'x' * length}@{DOMAIN}" for length in range(5)]
+
+
+def at_two_names() -> tuple[DnsAnswer, ...]:
+    """Two mail hosts of one address, which Postfix asks by both names."""
+    names = [f"mx{number}.{DOMAIN}" for number in (1, 2)]
+    exchanges = make.answer(DOMAIN, "MX", *(f"{10 * n} {name}." for n, name in enumerate(names, 1)))
+    return (exchanges, *(make.answer(name, "A", make.MX_IP) for name in names))
+
+
+def beside_a_null_mx(ended: float) -> tuple[DnsAnswer, ...]:
+    name = f"mx1.{DOMAIN}"
+    exchanges = make.answer(DOMAIN, "MX", f"10 {name}.", "0 .", ended=ended)
+    return (exchanges, make.answer(name, "A", make.MX_IP, asked=ended, ended=ended + 0.02))
+
+
+def slower(evidence: Evidence, times: float) -> Evidence:
+    """Let everything over the connection take so many times as long."""
+    host = evidence.hosts[0]
+    session = host.sessions[0]
+    exchanges = tuple(
+        replace(
+            each,
+            sent=each.sent * times,
+            ended=each.ended * times,
+            reply=each.reply and replace(each.reply, started=each.ended * times, ended=each.ended * times),
+        )
+        for each in session.exchanges
+    )
+    return replace(evidence, hosts=(replace(host, sessions=(replace(session, exchanges=exchanges),)),))
+
+
+def long_ehlo(number: int) -> Evidence:
+    """Make a callout that ends for want of TLS, at a host whose name is so much longer than others."""
+    domain = f"d{number}.example"
+    name, ip = f"m{'x' * number}.{domain}", f"127.0.0.{number + 2}"
+    session = make.session(
+        make.exchange(Stage.BANNER, None, f"220 {name}"),
+        make.exchange(Stage.EHLO, "EHLO p.example", f"250-{name}", *["250-KEYWORD"] * 30, "250 SIZE"),
+        make.exchange(Stage.QUIT, "QUIT", "221 bye"),
+    )
+    return make.evidence(
+        make.host(session, name=name, ip=ip, scope=Scope.LOOPBACK),
+        to=make.address(f"u@{domain}"),
+        dns=(make.answer(domain, "MX", f"10 {name}."), make.answer(name, "A", ip), make.answer(name, "AAAA")),
+        chosen=make.options(allow_private=True, tls=TlsMode.REQUIRE),
+    )
+
+
+GREETED = (Stage.BANNER, None, ("220 mx1.customer.example.com",))
+HELO_REFUSED = (
+    GREETED,
+    (Stage.EHLO, "EHLO p.example", ("502 what",)),
+    (Stage.HELO, "HELO p.example", ("550 " + "word " * 90,)),
+)
+LONG_GREETING = ((Stage.BANNER, None, (*["554-" + "x" * 480] * 4, "554 end")),)
+TURNED_AWAY = (GREETED, (Stage.EHLO, "EHLO p.example", ("554 go away",)))
+EARLIER = make.connect(started=-3.0, ended=-2.9)
+DIFFER = {
+    "nobody was asked for, and a long reply is cut": [long_ehlo(number) for number in range(5)],
+    "learned for another address": [
+        OPEN(
+            make.host(
+                make.session(
+                    make.exchange(Stage.BANNER, None, "554 no", sent=-2.9, ended=-2.8),
+                    make.exchange(Stage.QUIT, "QUIT", "221 x", sent=-2.8, ended=-2.7),
+                    connected=EARLIER,
+                )
+            ),
+            to=make.address(mailbox),
+        )
+        for mailbox in mailboxes()
+    ],
+    "two names of one address": [
+        slower(called(*make.conversation("450 4.2.0 later", sender=mailbox), mailbox=mailbox, dns=at_two_names()), k)
+        for mailbox, k in zip(mailboxes(), (1, 1, 1, 5, 5), strict=True)
+    ],
+    "a null MX beside another, found slowly": [
+        called(*make.conversation("550 5.1.1 no", sender=mailbox), mailbox=mailbox, dns=beside_a_null_mx(ended))
+        for mailbox, ended in zip(mailboxes(), (0.1, 0.1, 0.1, 3.5, 6.5), strict=True)
+    ],
+    "HELO refused in many words": [
+        called(*before_rcpt(*HELO_REFUSED), mailbox=mailbox) for mailbox in mailboxes()
+    ],
+    "turned away in many words": [
+        called(*before_rcpt(*LONG_GREETING), mailbox=mailbox) for mailbox in mailboxes()
+    ],
+    "QUIT answered late": [
+        called(*before_rcpt(*TURNED_AWAY, quit_took=took), mailbox=mailbox)
+        for mailbox, took in zip(mailboxes(), (0.1, 0.1, 0.1, 4.0, 6.5), strict=True)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIFFER)
+def test_what_differs_by_more_than_names_is_judged_as_each_alone(name: str) -> None:
+    shared, lines = Judge(None, encode), Judge(None, encode)
+    for evidence in DIFFER[name]:
+        plain = judge(evidence)
+        assert shared.judge(evidence) == plain
+        assert lines.line(evidence, encode(evidence)).data == encode(plain)
 
 
 # --- the short way of an address -------------------------------------------------------------------
