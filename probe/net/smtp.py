@@ -264,6 +264,8 @@ class Call:
             self._wait_to_connect()
             return
         try:
+            if self._line is not None:
+                self._line.catch_up()
             self._perform(self._conversation.timed_out(self._clock()))
             if not self._conversation.finished:
                 self._look()

@@ -11,6 +11,7 @@ import ssl
 import struct
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -240,6 +241,31 @@ def test_two_replies_in_one_segment() -> None:
 def test_last_words_before_a_reset_are_kept() -> None:
     session = converse(host(b"220 hi\r\n", b"421 4.7.0 too many connections\r\n", end="reset"), plan())
     assert replies(session)[Stage.EHLO] == 421
+
+
+def test_who_looks_late_reads_first_what_came_in_time(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """A host says half a greeting and closes while this process is held up: it was closed, and nobody was silent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as beside:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                time.sleep(0.1)  # until we are held up
+                peer.sendall(b"220-mx1.example.com\r\n")
+
+        async def held_up() -> Session:
+            asyncio.get_running_loop().call_later(0.05, time.sleep, 0.4)
+            port, patience = listener.getsockname()[1], plan(limit=LIMIT)
+            call = Call("127.0.0.1", port, patience, connect_timeout=1, source=None, clock=time.monotonic)
+            return await call.run()
+
+        served = beside.submit(serve)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            session = runner.run(held_up())
+        served.result()
+    assert session.exchanges[0].outcome is ExchangeOutcome.CLOSED
 
 
 def test_one_byte_at_a_time_within_the_limit() -> None:
