@@ -207,7 +207,7 @@ class _Run:
     def _check_files(self) -> None:
         """Raise `UsageError` when the output file or the store was deleted, moved or replaced."""
         if self._output is not None:
-            self._output.check()
+            self._output.check(0 if self._results is None else self._results.written)
         if self._watched is not None and self._store is not None and not self._watched.is_there():
             raise UsageError(
                 f"store {ascii(self._store.path)[1:-1]}: it was deleted or replaced while this ran, with what was"

@@ -86,6 +86,11 @@ class Results:
         if self._form == "csv" and (self._output is None or self._output.is_empty):
             self._write(csv_header().encode())
 
+    @property
+    def written(self) -> int:
+        """Octets that are in the output file by now, beside what was there before."""
+        return self._writer.written
+
     # --- what a batch delivers ---------------------------------------------------------------------------
 
     def evidence(self, entry: Entry, evidence: Evidence) -> None:

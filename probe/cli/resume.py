@@ -82,15 +82,17 @@ class OutputFile:
         os.lseek(self.descriptor, 0, os.SEEK_END)
         self.is_empty = whole == 0
 
-    def check(self) -> None:
-        """Raise `UsageError` when somebody has taken the file, or results in it, away from us."""
+    def check(self, written: int) -> None:
+        """Raise `UsageError` when somebody has taken the file, or results in it, away from us.
+
+        `written` are the octets that this run had written into it before.
+        """
         seen = os.fstat(self.descriptor)
-        if seen.st_size < self._size:
+        if stat.S_ISREG(seen.st_mode) and seen.st_size < self._size + written:
             raise UsageError(
                 f"-o: {self.name!a} was cut short by somebody else while it was written to;"
                 " the same command asks again what is missing in it"
             )
-        self._size = seen.st_size
         if self._watched.is_there():
             return
         if seen.st_nlink:

@@ -47,6 +47,11 @@ class LineWriter:
         """Octets that are not written yet."""
         return self._given - self._taken
 
+    @property
+    def written(self) -> int:
+        """Octets that are written, as long as nothing has failed."""
+        return self._taken
+
     def write(self, lines: bytes) -> None:
         """Take whole lines."""
         self._given += len(lines)

@@ -14,9 +14,10 @@ answer is then not 221: we read on until the peer closes, and `in_step` looks at
 
 With `following`, one connection serves several mailboxes: after a clean answer for one (`Script.contented`), from a
 peer that said nothing unasked, it is asked for the next. RSET, MAIL and RCPT then go out in one write where the peer
-offers PIPELINING (`group`), and so do MAIL and RCPT for the first one (Exim since 4.89 does this too); otherwise one
-by one, as without `following`. Each mailbox has a session of its own (`turns`). A reply too many may have shifted any
-of them, so it stands behind QUIT in all, where `in_step` counts it.
+offers PIPELINING (`group`), otherwise one by one. For the first one they always go one by one: some hosts offer it
+and cannot do it, and they answer the first at least as they answer a diagnosis. Each mailbox has a session of its
+own (`turns`). A reply too many may have shifted any of them, so it stands behind QUIT in all, where `in_step`
+counts it.
 
 QUIT ends every conversation that had a greeting, whatever went wrong, with three exceptions: after a time-out
 nobody listens (Exim sends none either), a flood leaves nothing to wait for, and after a handshake that failed
@@ -330,9 +331,6 @@ class Conversation:
             elif stage is _QUIT:
                 self._turns.part()
         self._await(stage, now, self.plan.quit_timeout if stage is _QUIT else self.plan.reply_timeout)
-        together = stage is _MAIL and self._following is not None and not self._chatty
-        if together and isinstance(self._script, Script) and self._script.pipelines:
-            return self._say(_NEXT[1:], now)
         return (self._write(stage, now),)
 
     def _say(self, stages: tuple[Stage, ...], now: float) -> tuple[Action, ...]:

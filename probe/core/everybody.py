@@ -55,12 +55,11 @@ def random_exchange(evidence: Evidence) -> Exchange | None:
 
 def _without_recipient(session: Session) -> Session:
     exchanges = tuple(ex for ex in session.exchanges if ex.stage not in _OF_A_RECIPIENT)
-    named = len(exchanges) < len(session.exchanges)
+    if len(exchanges) == len(session.exchanges):
+        return session
     said: list[Tape] = []
     for entry in session.tape:
-        own = entry.data.upper().find("RCPT TO:") if entry.direction is Direction.SENT else -1
-        if named and not own:
+        if entry.direction is Direction.SENT and entry.data.upper().startswith("RCPT"):
             break
-        # In one write with MAIL it was said before MAIL was refused; what came back is the answer to MAIL first.
-        said.append(replace(entry, data=entry.data[:own]) if own > 0 else entry)
+        said.append(entry)
     return replace(session, exchanges=exchanges, tape=tuple(said))

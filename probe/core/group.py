@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.model import Direction, ExchangeOutcome, Stage
-from probe.core.step import in_step
-
 if TYPE_CHECKING:
-    from probe.core.model import Reply, Session
+    from probe.core.model import Reply, Stage
 
 
 def written(command: str) -> tuple[bytes, str]:
@@ -64,39 +61,3 @@ class Group:
         if reply.code == 421:
             self._owed, self.unread = self.unread, 0
         return True
-
-
-_ANSWERED = frozenset({ExchangeOutcome.REPLY, ExchangeOutcome.CUT_SHORT})
-_NOT_TAKEN = frozenset({500, 501, 502, 503})
-"""Codes of RFC 5321 4.2.4 for a command that was not read, or came too early."""
-
-
-def spoilt_by_grouping(session: Session) -> bool:
-    """Whether a host that takes its commands one by one might have answered the first transaction otherwise.
-
-    Some offer PIPELINING, or have it offered in their name by a firewall in front of them, and then lose the second
-    command, hang up, or answer the wrong one. Their silence, and what does not fit, says nothing of the mailbox.
-    """
-    if session.before:
-        return False
-    exchanges = iter(session.exchanges)
-    mail = next((exchange for exchange in exchanges if exchange.stage is Stage.MAIL), None)
-    if mail is None:
-        return False
-    after = next(exchanges, None)
-    unfit = mail.outcome not in _ANSWERED or in_step(session) is False
-    if after is not None and after.stage is not Stage.QUIT:
-        unfit = unfit or after.outcome not in _ANSWERED
-        unfit = unfit or (
-            after.stage is Stage.RCPT and after.reply is not None and after.reply.code in _NOT_TAKEN
-        )
-    return unfit and _together(session)
-
-
-def _together(session: Session) -> bool:
-    return any(
-        entry.direction is Direction.SENT
-        and entry.data.startswith("MAIL FROM:")
-        and "\r\nRCPT TO:" in entry.data
-        for entry in session.tape
-    )

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from probe.core.dropped import displeased_by_the_next, went_out_of_step
+from probe.core.dropped import cannot_go_on, displeased_by_the_next, is_shifted
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
-from probe.core.group import spoilt_by_grouping
 from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Stage
 from probe.core.politeness import Sign, displeased
 
@@ -72,17 +71,16 @@ def hear(
     """
     last = len(told) - 1
     final = told[-1][-1]
-    shifted = dropped and went_out_of_step(final)
+    shifted = (dropped or last > 0) and is_shifted(final)
     signs = [displeased(session) for session in told[-1]]
     rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
     if dropped:
         signs.append(displeased_by_the_next(final))
     judged: dict[tuple[object, ...], bool] = {}
-    spoilt = spoilt_by_grouping(told[0][-1])
     heard = []
     for number, sessions in enumerate(told):
         host = host_of(*sessions)
-        broken = shifted or (number == last and (half or rate)) or (not number and spoilt)
+        broken = shifted or (number == last and (half or rate))
         broken = broken or (last > 0 and _is_unsettled(sessions[-1], host, options, judged))
         refused = last > 0 and not broken and not accepted(sessions[-1])
         heard.append(Heard(asked[number], host, cut_short and number == last, broken, refused))
@@ -90,9 +88,10 @@ def hear(
         heard=heard,
         unasked=list(asked[len(told) :]),
         displeased=max(filter(None, signs), key=_weight, default=None),
-        for_all=None if half or spoilt or last else _for_all(heard[0], options, cut_short=cut_short),
+        for_all=None if half or last else _for_all(heard[0], options, cut_short=cut_short),
         canary=canary,
-        out_of_step=shifted,
+        out_of_step=shifted
+        or (not cut_short and cannot_go_on([each[-1] for each in told[:3]], dropped=dropped)),
     )
 
 

@@ -260,12 +260,8 @@ class _Lane:
 
     def _begin(self) -> Call:
         self._began = self._clock()
-        call = self._call = self._engine.call(self._target, self._plan(0), self._clock, self._goes_on())
+        call = self._call = self._engine.call(self._target, self._plan(0), self._clock, self._following)
         return call
-
-    def _goes_on(self) -> Callable[[], str | None] | None:
-        """Give what names the next address; None for one that is asked again: it is asked one command at a time."""
-        return None if self._asked[0].tries else self._following
 
     def _note(self, call: Call) -> None:
         """Take down what a connection brought that has come to its end, whichever."""
@@ -353,7 +349,7 @@ class _Lane:
             if not await self._again():
                 self._half = True
                 break
-            goes_on = self._goes_on() if plan.purpose is Purpose.CLEAR else None
+            goes_on = self._following if plan.purpose is Purpose.CLEAR else None
             call = self._call = self._engine.call(self._target, plan, self._clock, goes_on)
             sessions.append(await call.run())
             self._behind = tuple([session for _, session in call.sessions()][1:])

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 NAMES = [f"user{n}@customer.example.com" for n in range(60)]
 MAIL = "MAIL FROM:<>"
-RCPT = f"RCPT TO:<{NAMES[0]}>"
 MISSING = "550 5.1.1 User unknown"
 CONNECT = Connect(0.9, 1.0, ConnectOutcome.CONNECTED, local_ip="192.0.2.1")
 
@@ -57,23 +56,14 @@ class Series(Play):
         return [mailbox for mailbox, _ in self.talk.sessions(CONNECT, self.now)]
 
 
-def opened(number: int = 3, *, pipelining: bool = True, the_plan: Plan | None = None) -> Series:
-    """Play to the point where the first mailbox is asked for."""
-    s = Series(the_plan or plan(rcpt=NAMES[0]), NAMES[1:number])
-    s.peer("220 mx.example.com").sends("EHLO probe.example.com")
-    s.peer("250-mx.example.com", "250 PIPELINING" if pipelining else "250 DSN")
-    return s
-
-
 def series(
     number: int = 3, *, pipelining: bool = True, the_plan: Plan | None = None, first: str = "250 2.1.5 ok"
 ) -> Series:
     """Play to the point where the first mailbox has been answered."""
-    s = opened(number, pipelining=pipelining, the_plan=the_plan)
-    if pipelining:
-        s.sends_at_once(MAIL, RCPT).peer("250 ok", first)
-    else:
-        s.sends(MAIL).peer("250 ok").sends(RCPT).peer(first)
+    s = Series(the_plan or plan(rcpt=NAMES[0]), NAMES[1:number])
+    s.peer("220 mx.example.com").sends("EHLO probe.example.com")
+    s.peer("250-mx.example.com", "250 PIPELINING" if pipelining else "250 DSN").sends(MAIL)
+    s.peer("250 ok").sends(f"RCPT TO:<{NAMES[0]}>").peer(first)
     return s
 
 
@@ -313,85 +303,6 @@ def test_a_chatty_peer_is_asked_for_one_only() -> None:
     assert s.left == NAMES[1:3]
 
 
-# --- the first transaction in one write ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("real", ["250 ok", "550 not you"])
-def test_the_first_mail_refused_in_a_group(real: str) -> None:
-    """The reply to RCPT is waited for and passed over; then the second try goes on one by one."""
-    s = opened().sends_at_once(MAIL, RCPT).peer("550 no bounces").silence().peer("503 no sender")
-    s.sends("MAIL FROM:<postmaster@probe.example.com>").peer(real)
-    if real == "250 ok":
-        s.sends(RCPT).peer("250 ok")
-    s.sends("QUIT").peer("221 bye").ends()
-    assert isinstance(s, Series)
-    assert s.left == NAMES[1:3]
-    (alone,) = s.sessions()
-    assert codes(alone)[2:4] == [(Stage.MAIL, 550), (Stage.MAIL_REAL, int(real[:3]))]
-    assert "503 no sender" in text(alone)
-    assert in_step(alone) is True
-
-
-@pytest.mark.parametrize("rest", [(), ("503 what",), ("421 bye",)])
-@pytest.mark.parametrize("says_goodbye", [True, False])
-def test_421_to_the_first_mail(rest: tuple[str, ...], *, says_goodbye: bool) -> None:
-    s = opened().sends_at_once(MAIL, RCPT).peer("421 too many").sends("QUIT")
-    for line in rest:
-        s.peer(line).silence()
-    s = s.peer("221 bye").ends() if says_goodbye else s.closes().ends()
-    assert isinstance(s, Series)
-    (alone,) = s.sessions()
-    assert codes(alone)[2:] == [(Stage.MAIL, 421), (Stage.QUIT, 221 if says_goodbye else None)]
-
-
-def test_nobody_answers_the_second_of_the_first_group() -> None:
-    s = opened().sends_at_once(MAIL, RCPT).peer("250 ok").waits(19.9).silence().waits(0.2).ends()
-    assert isinstance(s, Series)
-    (alone,) = s.sessions()
-    rcpt = alone.exchanges[-1]
-    assert (rcpt.stage, rcpt.command, rcpt.outcome) == (Stage.RCPT, RCPT, ExchangeOutcome.TIMEOUT)
-    assert rcpt.sent == alone.exchanges[-2].sent
-    assert in_step(alone) is None
-
-
-def test_who_said_too_much_before_is_asked_one_by_one() -> None:
-    s = Series(plan(rcpt=NAMES[0]), NAMES[1:3])
-    s.peer("220 hi", "220 hi").waits(SETTLE).sends("EHLO probe.example.com")
-    s.peer("250-mx", "250 PIPELINING").waits(SETTLE).sends(MAIL).peer("250 ok").waits(SETTLE).sends(RCPT)
-
-
-@pytest.mark.parametrize("late", [True, False])
-def test_a_reply_too_many_to_the_first_mail(*, late: bool) -> None:
-    """It passes for that to RCPT, whose own stands behind it or at QUIT."""
-    s = opened(1).sends_at_once(MAIL, RCPT).peer("250 ok", "250 ok", *(() if late else (MISSING,)))
-    if not late:
-        s.silence().waits(SETTLE)
-    s.sends("QUIT").peer(*((MISSING,) if late else ()), "221 bye")
-    assert isinstance(s, Series)
-    assert [in_step(session) for session in s.sessions()] == [False]
-
-
-def test_a_batch_writes_at_once_and_a_diagnosis_one_by_one() -> None:
-    opened(1).sends_at_once(MAIL, RCPT)
-    Play(plan(rcpt=NAMES[0])).peer("220 hi").sends("EHLO probe.example.com").peer(
-        "250-mx", "250 PIPELINING"
-    ).sends(MAIL)
-
-
-@pytest.mark.parametrize("offer", ["250 PIPELINING", "250 DSN"])
-def test_what_was_offered_in_clear_counts_no_more_behind_starttls(offer: str) -> None:
-    s = Series(plan(rcpt=NAMES[0]), [])
-    s.peer("220 hi").sends("EHLO probe.example.com").peer("250-mx", "250-PIPELINING", "250 STARTTLS")
-    s.starts_tls().peer("220 go").tls().sends("EHLO probe.example.com").peer("250-mx", offer)
-    assert s.take_lines() == ([MAIL, RCPT] if "PIPELINING" in offer else [MAIL])
-
-
-def test_a_real_sender_from_the_first_is_asked_for_one_by_one() -> None:
-    opened(1, the_plan=plan(purpose=Purpose.REAL_SENDER, mail_from="a@example.com", rcpt=NAMES[0])).sends(
-        "MAIL FROM:<a@example.com>"
-    )
-
-
 # --- what else goes with it ----------------------------------------------------------------------------
 
 
@@ -407,8 +318,8 @@ def test_the_random_mailbox_is_asked_for_once() -> None:
 
 def test_a_mailbox_that_this_host_cannot_take_is_not_asked_for() -> None:
     s = Series(plan(rcpt=NAMES[0]), ["grün@customer.example.com"])
-    s.peer("220 hi").sends("EHLO probe.example.com").peer("250-mx", "250 PIPELINING")
-    s.sends_at_once(MAIL, RCPT).peer("250 ok", "250 ok").sends("QUIT").peer("221 bye").ends()
+    s.peer("220 hi").sends("EHLO probe.example.com").peer("250-mx", "250 PIPELINING").sends(MAIL)
+    s.peer("250 ok").sends(f"RCPT TO:<{NAMES[0]}>").peer("250 ok").sends("QUIT").peer("221 bye").ends()
     assert (s.asked(), s.talk.unasked) == (NAMES[:1], "grün@customer.example.com")
     s = Series(plan(rcpt=NAMES[0]), ["grün@customer.example.com"])
     s.peer("220 hi").sends("EHLO probe.example.com").peer("250-mx", "250 SMTPUTF8").sends(MAIL)

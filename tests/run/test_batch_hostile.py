@@ -185,23 +185,59 @@ async def test_pipelined_replies(how: str, unknown: tuple[str, ...]) -> None:
     await both(ONE, lambda: {A: Teller(A, tell)}, users(3), reply_timeout=0.2)
 
 
-@pytest.mark.parametrize("unknown", [(), ("u0",)])
+@pytest.mark.parametrize("unknown", [(), ("u1",), ("u0", "u2")])
 @pytest.mark.parametrize("how", PIPELINES)
 @runs
-async def test_a_host_that_is_not_up_to_a_first_group(how: str, unknown: tuple[str, ...]) -> None:
+async def test_a_host_that_is_not_up_to_a_group(how: str, unknown: tuple[str, ...]) -> None:
     """It is asked again one by one, and then gives the answer that a diagnosis gets."""
 
     def tell(lines: list[str], _: Visit) -> list[str]:
         said = [usual(line, *unknown) for line in lines]
         return said if len(said) == 1 else PIPELINES[how](said)
 
-    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(1), reply_timeout=0.5)
+    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(4), reply_timeout=0.5)
     assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
+
+
+@pytest.mark.parametrize("goodbye", ["221 Bye\r\n", "250 Ok\r\n", CLOSE])
+@runs
+async def test_a_host_that_answers_mail_twice_in_a_group_and_takes_its_time(goodbye: str) -> None:
+    """The answer to RCPT comes behind the next command, and so passes for the one to RSET or QUIT."""
+
+    def tell(lines: list[str], _: Visit) -> Iterable[str]:
+        for line in lines:
+            said = goodbye if line == "QUIT" else usual(line, "u1", "u3")
+            for _again in range(2 if line.startswith("MAIL") and len(lines) > 1 else 1):
+                yield said
+                time.sleep(
+                    0.03
+                )  # this loop is also ours: it comes to the next piece when we have heard this one
+
+    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(5))
+    assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+@runs
+async def test_a_host_that_loses_what_comes_in_a_group_costs_one_time_out(lost: int) -> None:
+    hosts: list[Teller] = []
+
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        return [usual(line, "u1") for line in (lines[:-lost] if len(lines) > 1 else lines)]
+
+    def made() -> dict[str, Host]:
+        hosts.append(Teller(A, tell))
+        return {A: hosts[-1]}
+
+    _, together = await both(ONE, made, users(8), reply_timeout=0.5)
+    assert set(together.reasons.values()) == {"rcpt.accepted", "rcpt.user-unknown"}
+    in_groups = [visit for visit in hosts[-1].visits if "RSET" in visit.commands]
+    assert len(in_groups) == 1
 
 
 @pytest.mark.parametrize("what", [CLOSE, RESET])
 @runs
-async def test_a_host_that_hangs_up_on_a_first_group(what: str) -> None:
+async def test_a_host_that_hangs_up_on_a_group(what: str) -> None:
     def tell(lines: list[str], _: Visit) -> list[str]:
         return [what] if len(lines) > 1 else [usual(line, "u1") for line in lines]
 
