@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     Key = tuple[str, str]
 
-AT_ONCE = 200
-"""Questions that are under way at a time; each has one socket at most. A burst of more overflows the receive buffer of
-a name server that leaves it as it is (Linux: 208 KiB, some 250 datagrams), and what is lost there costs a try."""
+AT_ONCE = 100
+"""Questions that are under way at a time; each has one socket at most. A burst of more may overflow the receive buffer
+of a name server that leaves it as it is, and is slow to read (Linux: 208 KiB), and what is lost there costs a try."""
 REMEMBERED = 20_000
 """Answers that are kept in memory, the ones used last: some 20 MiB of usual ones. Most are asked for once; those of the
 mail hosts that many domains share are few."""
