@@ -50,6 +50,7 @@ class Engine:
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._asked_name = settings.helo is not None
         self._running: list[Collection] = []
+        self._began = False
         self._canaries: Canaries | None = None
         self._first_hops: dict[int, dict[int, str]] = {4: {}, 6: {}}
         self._budgets = {4: RouterBudget(), 6: RouterBudget()}
@@ -61,7 +62,9 @@ class Engine:
 
     def status(self) -> str:
         """Say what the oldest of the probes that run waits for; see `Collection.status`."""
-        return self._running[0].status() if self._running else "starting"
+        if self._running:
+            return self._running[0].status()
+        return "judging" if self._began else "starting"
 
     async def collect(
         self, address: Address, *, seed: int, started: float | None = None, early: EarlyQuery | None = None
@@ -98,6 +101,7 @@ class Engine:
             helo = self.own_name()
             collection = Collection(address, settings, backends, helo=helo, seed=seed)
             self._running.append(collection)
+            self._began = True
             try:
                 return await collection.run(began)
             finally:

@@ -55,7 +55,7 @@ def _read(master: int) -> bytes:
 
 
 def test_it_says_what_is_waited_for_and_vanishes(world: World) -> None:
-    out, shown = watch(*world.arguments("--reply-timeout=2", "a@silent.example"))
+    out, shown = watch(*world.arguments("--reply-timeout=2.4", "a@silent.example"))
     assert out.startswith("a@silent.example: firewall-timeout")
     lines = shown.split("\r\x1b[K")
     assert lines[0] == lines[-1] == ""
