@@ -61,8 +61,9 @@ _STARTTLS, _TLS, _MAIL, _QUIT, _EXTRA = Stage.STARTTLS, Stage.TLS, Stage.MAIL, S
 class Conversation:
     """One callout over one connection. Times are seconds of one clock that never goes back.
 
-    `following` names the next mailbox to ask for over the same connection, None when there is none; without it the
-    connection serves the mailbox of the plan alone. `plan` is always that of the present mailbox.
+    `following` hears whether the present mailbox was taken, and names the next one to ask for over the same connection,
+    None when there is none; without it the connection serves the mailbox of the plan alone. `plan` is always that of
+    the present mailbox.
     """
 
     __slots__ = (
@@ -89,7 +90,7 @@ class Conversation:
         "unasked",
     )
 
-    def __init__(self, plan: Plan, following: Callable[[], str | None] | None = None) -> None:
+    def __init__(self, plan: Plan, following: Callable[[bool], str | None] | None = None) -> None:
         self.plan = plan
         self.finished = False
         self.awaiting: Stage | None = None
@@ -297,12 +298,13 @@ class Conversation:
             return self._turn(self._following, now)
         return self._send(self._next, now)
 
-    def _turn(self, following: Callable[[], str | None], now: float) -> tuple[Action, ...]:
+    def _turn(self, following: Callable[[bool], str | None], now: float) -> tuple[Action, ...]:
         """Ask for the next mailbox, if there is one and this peer may be asked; else say QUIT."""
         script = self._script
-        contented = isinstance(script, Script) and script.contented()
-        mailbox = following() if contented else None
-        if mailbox is None or not isinstance(script, Script):
+        if not isinstance(script, Script) or not script.contented():
+            return self._send(_QUIT, now)
+        mailbox = following(script.taken)
+        if mailbox is None:
             return self._send(_QUIT, now)
         self.unasked = mailbox
         plan = script.next_mailbox(mailbox)

@@ -431,8 +431,8 @@ _CANNOT_TELL = [
         "host.held-back",
         Cause.INCONCLUSIVE,
         Side.OURS,
-        "The mail host was not asked: it has told us too often to come back later, or it has been asked as often as"
-        " one day allows.",
+        "The mail host was left alone: it has told us too often to come back later, it has been asked as often as one"
+        " day allows, or it refused an address that it had taken a moment before, so that its refusals tell nothing.",
         (SUPPORT, "Next test: the same batch tomorrow, or probe-sender {mailbox}, which asks once and now."),
         ref="--per-day",
         example="1,000 connections to 192.0.2.25 today, and 40 of its addresses are left",

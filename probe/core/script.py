@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from probe.core.model import Reading, Reply
     from probe.core.plan import Plan
 
-REFUSALS = 5
-"""Recipients refused on one connection after which no other is asked: hosts count them (Postfix answers more slowly
-from the tenth error on, and hangs up at the twentieth: smtpd_soft_error_limit, smtpd_hard_error_limit)."""
-
 COMMANDS: dict[Stage, str] = {
     Stage.EHLO: "EHLO %(helo)s",
     Stage.HELO: "HELO %(helo)s",
@@ -68,15 +64,16 @@ class Script:
         "_parts",
         "_plan",
         "_random_retried",
-        "_refusals",
         "_secure",
+        "taken",
     )
 
     def __init__(self, plan: Plan, local_ip: str | None) -> None:
+        self.taken = False
+        """Whether the mailbox was taken, once its RCPT has been answered."""
         self._plan = plan
         self._local_ip = local_ip
         self._answer: Reply | None = None  # about the mailbox, when it ended the question
-        self._refusals = 0
         self._offered: dict[str, str] = {}
         self._secure = False
         self._after_rset = Stage.QUIT
@@ -97,7 +94,7 @@ class Script:
 
     def contented(self) -> bool:
         """Whether the last answer was a clean one about the mailbox, so that another may be asked for."""
-        if self._answer is None or self._refusals > REFUSALS:
+        if self._answer is None:
             return False
         return _positive(self._answer) or spares_us(self._read(self._answer, Stage.RCPT))
 
@@ -182,13 +179,9 @@ class Script:
         if self._asks_again(Stage.RCPT, reply):
             self._after_rset = Stage.MAIL_REAL
             return Stage.RSET
-        self._answered(reply)
-        return Stage.RCPT_RANDOM if _positive(reply) and self._plan.random_rcpt is not None else Stage.QUIT
-
-    def _answered(self, reply: Reply) -> None:
         self._answer = reply
-        if not _positive(reply):
-            self._refusals += 1
+        self.taken = _positive(reply)
+        return Stage.RCPT_RANDOM if self.taken and self._plan.random_rcpt is not None else Stage.QUIT
 
     def _asks_again(self, stage: Stage, reply: Reply) -> bool:
         # Only a refusal is read for it: an acceptance pays for no phrase.
@@ -207,7 +200,7 @@ class Script:
             self._after_rset = Stage.MAIL_AGAIN
             return Stage.RSET
         if not self._random_retried:  # who takes one recipient at a time would rather not be asked more
-            self._answered(reply)
+            self._answer = reply
         return Stage.QUIT
 
     def _rset(self, reply: Reply) -> Stage:

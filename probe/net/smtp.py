@@ -87,7 +87,7 @@ class Call:
         source: str | None,
         clock: Callable[[], float],
         server_name: str | None = None,
-        following: Callable[[], str | None] | None = None,
+        following: Callable[[bool], str | None] | None = None,
     ) -> None:
         self._ip = ip
         self._clock = clock

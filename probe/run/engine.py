@@ -114,7 +114,7 @@ class Engine:
         target: Target,
         plan: Plan,
         clock: Callable[[], float],
-        following: Callable[[], str | None] | None = None,
+        following: Callable[[bool], str | None] | None = None,
     ) -> SmtpCall:
         """Make the connection to a mail host; `following` names the next mailbox to ask over it."""
         _warm()

@@ -5,36 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from probe.core.dropped import cannot_go_on, displeased_by_the_next, is_shifted
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
-from probe.core.model import AddressForm, Cause, ConnectOutcome, ExchangeOutcome, Stage
-from probe.core.politeness import Sign, displeased
+from probe.core.model import AddressForm, Cause, ConnectOutcome, Direction, ExchangeOutcome, Stage, Tape
+from probe.core.politeness import Displeasure, Sign, displeased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from probe.core.model import Canary, HostEvidence, Options, Session
-    from probe.core.politeness import Displeasure
     from probe.run.agenda import Asked
 
 SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
 """The causes that leave nothing to ask."""
+_WITNESS = "an address that had been taken was asked for once more, and taken"
+_OF_CONTROL = frozenset({Stage.MAIL, Stage.RCPT})
 
 
 class Heard(Struct):
     """What a visit heard about one address.
 
     `broken` says that it has to be asked again: it may be so only because others were asked before it over the same
-    connection, or the host has told us to come more slowly. `refused`: it is not so, and was refused beside others.
+    connection, or the host has told us to come more slowly. `suspect`: it was refused, and so was everybody else.
     """
 
     asked: Asked
     host: HostEvidence
     cut_short: bool = False
     broken: bool = False
-    refused: bool = False
+    suspect: bool = False
 
 
 class Visit(Struct):
@@ -42,7 +44,8 @@ class Visit(Struct):
 
     `for_all` is the host as every address meets it, where the visit came to an end before any address was named:
     nobody can connect, nobody is greeted, the null sender is taken from nobody. `out_of_step`: the host cannot be asked
-    about several addresses over one connection.
+    about several addresses over one connection. `vouched`: whether the control was taken; None where it was not
+    answered, or not asked.
     """
 
     heard: list[Heard]
@@ -51,6 +54,7 @@ class Visit(Struct):
     for_all: HostEvidence | None
     canary: Canary | None
     out_of_step: bool = False
+    vouched: bool | None = None
 
 
 def hear(
@@ -62,28 +66,40 @@ def hear(
     dropped: bool,
     half: bool,
     cut_short: bool,
-    canary: Canary | None,
+    control: Session | None = None,
+    controls: bool = False,
+    canary: Canary | None = None,
 ) -> Visit:
     """Sort what was `told` of the first of the addresses that were to be asked: the sessions of each.
 
     `host_of` makes the evidence of the host from such sessions. `dropped`: the connection was to go on to one more
-    address, and did not; `half`: one that would tell more could not be made in time.
+    address, and did not; `half`: one that would tell more could not be made in time. `controls`: behind them came the
+    question about an address that the host had taken before, and `control` is what was heard of that.
     """
     last = len(told) - 1
     final = told[-1][-1]
-    shifted = (dropped or last > 0) and is_shifted(final)
-    signs = [displeased(session) for session in told[-1]]
+    shifted = (dropped or controls or last > 0) and is_shifted(final)
+    vouched = None if control is None or shifted else _vouches(control)
+    witness = control if vouched else None
+    tail = _tail(told) if last or controls else 0
+    signs = [displeased(session) for session in (*told[-1], *filter(None, [control]))]
     rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
     if dropped:
         signs.append(displeased_by_the_next(final))
     judged: dict[tuple[object, ...], bool] = {}
     heard = []
     for number, sessions in enumerate(told):
-        host = host_of(*sessions)
+        if witness is not None and number > last - tail:
+            host = host_of(*_vouched_for(sessions, witness))
+        else:
+            host = host_of(*sessions)
         broken = shifted or (number == last and (half or rate))
         broken = broken or (last > 0 and _is_unsettled(sessions[-1], host, options, judged))
-        refused = last > 0 and not broken and not accepted(sessions[-1])
-        heard.append(Heard(asked[number], host, cut_short and number == last, broken, refused))
+        heard.append(Heard(asked[number], host, cut_short and number == last, broken))
+    if tail and not vouched:
+        _doubt(heard[-tail:], alone=tail == len(heard) and not controls, first=heard[0])
+    if vouched is False:
+        signs.append(Displeasure(Sign.LATER))
     return Visit(
         heard=heard,
         unasked=list(asked[len(told) :]),
@@ -91,8 +107,49 @@ def hear(
         for_all=None if half or last else _for_all(heard[0], options, cut_short=cut_short),
         canary=canary,
         out_of_step=shifted
+        or vouched is False
         or (not cut_short and cannot_go_on([each[-1] for each in told[:3]], dropped=dropped)),
+        vouched=vouched,
     )
+
+
+def _tail(told: Sequence[tuple[Session, ...]]) -> int:
+    """Count the addresses at the end of a connection behind which none was taken."""
+    taken = (number for number, sessions in enumerate(reversed(told)) if accepted(sessions[-1]))
+    return next(taken, len(told))
+
+
+def _doubt(tail: list[Heard], *, alone: bool, first: Heard) -> None:
+    """Mark the refusals at the end of a connection for which nothing vouches.
+
+    Some hosts refuse whoever comes after too many, or everybody once they take us for a harvester, in the words of an
+    unknown user. What was taken behind a refusal vouches for it, and so does the control. Where nobody was taken
+    (`alone`) and several were refused, one of them that is asked again alone answers for all; the `first` needs none.
+    """
+    refused = [one for one in tail if not one.broken]
+    several = len(refused) > 1
+    for one in refused:
+        one.suspect = alone and several
+        one.broken = not alone or (not several and one is not first)
+
+
+def _vouched_for(sessions: tuple[Session, ...], control: Session) -> tuple[Session, ...]:
+    """Say on the tape of an address that one which had been taken before was taken again behind it."""
+    session = sessions[-1]
+    tape = session.tape
+    at = next(exchange.ended for exchange in control.exchanges if exchange.stage is Stage.RCPT)
+    note = Tape(at, at, Direction.NOTE, _WITNESS, tape[-1].secure)
+    sent = (n for n, entry in enumerate(tape) if entry.direction is Direction.SENT)
+    quit_at = next((n for n in sent if tape[n].data.startswith("QUIT")), len(tape))
+    return (*sessions[:-1], replace(session, tape=(*tape[:quit_at], note, *tape[quit_at:])))
+
+
+def _vouches(control: Session) -> bool | None:
+    """Whether an address that had been taken was taken again; None where the answer is neither a yes nor a no."""
+    if accepted(control):
+        return True
+    codes = [e.reply.code for e in control.exchanges if e.stage in _OF_CONTROL and e.reply is not None]
+    return False if any(code is not None and 500 <= code < 600 for code in codes) else None
 
 
 def _is_unsettled(

@@ -40,6 +40,9 @@ LOOK_EVERY = 0.1
 """Seconds between two looks at the visits under way, at least: by so much may a limit of theirs be overrun."""
 LATE = 1.0
 """Seconds by which such a look comes late only where this process was stopped, or the machine was asleep."""
+REFUSALS = 5
+"""Addresses refused over one connection after which no other is asked: hosts count them (Postfix answers more slowly
+from the tenth error on, and hangs up at the twentieth: smtpd_soft_error_limit, smtpd_hard_error_limit)."""
 SERIES = 15.0
 """Seconds after which a connection goes on to no further address: its results are known when it ends, and whoever is
 killed before asks for them again."""
@@ -124,15 +127,20 @@ class Lanes:
         clock: Callable[[], float],
         *,
         with_random: bool,
+        taken: str | None,
+        doubted: bool,
         again: Callable[[], Awaitable[bool]],
         rescue: Callable[[list[Heard]], None],
     ) -> Coroutine[None, None, Visit]:
         """Ask a mail host about these addresses, over one connection; only cancellation raises.
 
-        `again` waits until the same host may be connected to once more, false if that cannot be soon. `rescue` gets
-        what is finished when the visit is cancelled.
+        `taken` is a mailbox of the domain that the host has taken before; where it is `doubted`, it is asked for that
+        again also behind the refusal of a single address. `again` waits until the same host may be connected to once
+        more, false if that cannot be soon. `rescue` gets what is finished when the visit is cancelled.
         """
-        return _Lane(self, target, asked, clock, again, rescue, with_random=with_random).run()
+        lane = _Lane(self, target, asked, clock, again, rescue, with_random=with_random)
+        lane.vouch(taken, doubted=doubted)
+        return lane.run()
 
 
 class _Lane:
@@ -147,6 +155,9 @@ class _Lane:
         "_call",
         "_canary",
         "_clock",
+        "_control",
+        "_controls",
+        "_doubted",
         "_dropped",
         "_engine",
         "_enough",
@@ -155,9 +166,11 @@ class _Lane:
         "_lanes",
         "_lookout",
         "_named",
+        "_refusals",
         "_rescue",
         "_sessions",
         "_settings",
+        "_taken",
         "_target",
         "_task",
         "_with_random",
@@ -182,6 +195,13 @@ class _Lane:
         self._asked = asked
         self._with_random = with_random
         self._named = 1  # how many of them the connection has come to
+        self._taken: str | None = None
+        self._doubted = False
+        self._refusals = 0
+        self._controls = False
+        """Whether the last question over the connection is the one about an address that was taken before."""
+        self._control: Session | None = None
+        """That question, once its MAIL has been answered."""
         self._clock = clock
         self._again = again
         self._enough = clock() + min(self._settings.timeout / 2, SERIES)
@@ -199,6 +219,11 @@ class _Lane:
         self._lookout: Lookout | None = None
         self._beside: asyncio.Task[None] | None = None
         self._canary: asyncio.Task[Canary] | None = None
+
+    def vouch(self, taken: str | None, *, doubted: bool) -> None:
+        """Take what may vouch for a refusal, and whether also a single one needs it."""
+        self._taken = taken
+        self._doubted = doubted
 
     async def run(self) -> Visit:
         """Make the visit."""
@@ -266,14 +291,32 @@ class _Lane:
     def _note(self, call: Call) -> None:
         """Take down what a connection brought that has come to its end, whichever."""
         self._lanes.connected(self)
-        self._sessions = tuple([session for _, session in call.sessions()])
+        self._sessions = tuple(self._sessions_of(call))
         self._dropped = call.unasked is not None
 
-    def _following(self) -> str | None:
-        if self._named == len(self._asked) or self._clock() > self._enough:
+    def _sessions_of(self, call: Call) -> list[Session]:
+        """Give the sessions of the addresses that were asked; that of the control is none of them."""
+        sessions = [session for _, session in call.sessions()]
+        if self._controls and call.unasked is None:
+            self._control = sessions.pop()
+        return sessions
+
+    def _following(self, taken: bool) -> str | None:
+        """Name the next address. Behind the last, where that was refused, it is one that was taken before."""
+        if self._controls:
             return None
-        self._named += 1
-        return self._asked[self._named - 1].address.mailbox
+        present = self._asked[self._named - 1].address.mailbox
+        if taken:
+            self._taken = present
+        else:
+            self._refusals += 1
+        enough = self._refusals >= REFUSALS or self._clock() > self._enough
+        if self._named < len(self._asked) and not enough:
+            self._named += 1
+            return self._asked[self._named - 1].address.mailbox
+        several = self._named > 1 or self._doubted
+        self._controls = not taken and several and self._taken is not None
+        return self._taken if self._controls else None
 
     def look_out(self) -> None:
         """Begin to search beside a SYN that nobody has answered for a second."""
@@ -352,7 +395,7 @@ class _Lane:
             goes_on = self._following if plan.purpose is Purpose.CLEAR else None
             call = self._call = self._engine.call(self._target, plan, self._clock, goes_on)
             sessions.append(await call.run())
-            self._behind = tuple([session for _, session in call.sessions()][1:])
+            self._behind = tuple(self._sessions_of(call)[1:])
             self._dropped = self._dropped or call.unasked is not None
         return tuple(sessions[1:])
 
@@ -376,5 +419,7 @@ class _Lane:
             dropped=self._dropped,
             half=self._half,
             cut_short=cut_short,
+            control=self._control,
+            controls=self._controls,
             canary=canary.result() if canary is not None and known else None,
         )

@@ -1,7 +1,7 @@
 """What one visit of a batch has learned, and later ones need not ask.
 
-Mail hosts that are the same for everybody, and the random mailbox of --catch-all. Each is of a bounded size: what was
-learned first is forgotten first.
+Mail hosts that are the same for everybody, addresses that were taken, and the random mailbox of --catch-all. Each is of
+a bounded size: what was learned first is forgotten first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from probe.core.rebase import shift
 from probe.run.heard import accepted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from probe.core.model import Canary, Exchange, HostEvidence
+    from probe.run.heard import Heard
     from probe.run.memory import Memory
 
 LEARNED = 1000
 """Mail hosts that are remembered as being the same for everybody; of each the search of its path is kept."""
 DOMAINS = 1000
-"""Domains whose random mailbox is remembered."""
+"""Domains whose random mailbox is remembered, and pairs of domain and host of which an address that was taken is."""
 
 
 class Learned(Struct, frozen=True):
@@ -44,6 +47,7 @@ class Hosts:
         self._learned: OrderedDict[str, Learned] = OrderedDict()
         self._rebuffs: OrderedDict[str, int] = OrderedDict()
         self._single: OrderedDict[str, None] = OrderedDict()
+        self._doubted: OrderedDict[str, None] = OrderedDict()
 
     def known(self, ip: str, now: float) -> Learned | None:
         """Give what is known of a host and may still be believed."""
@@ -66,6 +70,16 @@ class Hosts:
         """Whether this host is to be asked about one address a connection."""
         return ip in self._single
 
+    def doubt(self, ip: str) -> None:
+        """Believe no refusal of this host from now on for which nothing vouches."""
+        self._doubted[ip] = None
+        if len(self._doubted) > LEARNED:
+            self._doubted.popitem(last=False)
+
+    def doubted(self, ip: str) -> bool:
+        """Whether this host has refused an address that it had taken."""
+        return ip in self._doubted
+
     def rebuffed(self, ip: str) -> int:
         """Count how often a host has turned everybody away because we come too often."""
         times = self._rebuffs.pop(ip, 0) + 1
@@ -73,6 +87,26 @@ class Hosts:
         if len(self._rebuffs) > LEARNED:
             self._rebuffs.popitem(last=False)
         return times
+
+
+class Taken:
+    """An address of each domain that a mail host has taken; asked again, it vouches for the refusals before it."""
+
+    def __init__(self) -> None:
+        self._mailboxes: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def of(self, domain: str, ip: str) -> str | None:
+        """Give it, None where there is none yet."""
+        return self._mailboxes.get((domain, ip))
+
+    def note(self, domain: str, ip: str, heard: Sequence[Heard]) -> None:
+        """Remember the last of them that was taken."""
+        sound = (one for one in reversed(heard) if not one.broken and accepted(one.host.sessions[-1]))
+        last = next(sound, None)
+        if last is not None:
+            self._mailboxes[domain, ip] = last.asked.address.mailbox
+            if len(self._mailboxes) > DOMAINS:
+                self._mailboxes.popitem(last=False)
 
 
 class RandomMailboxes:

@@ -23,7 +23,7 @@ from probe.run.agenda import Seen, Suspect
 from probe.run.assemble import Assembly
 from probe.run.host import host_evidence
 from probe.run.lane import Lanes
-from probe.run.learned import Hosts, Learned, RandomMailboxes
+from probe.run.learned import Hosts, Learned, RandomMailboxes, Taken
 from probe.run.question import options_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Visits:
         self._lanes = Lanes(engine, self._options, seed=seed, searches=searches)
         self._assembly = Assembly(self._options, clock, seed=seed)
         self._hosts = Hosts()
+        self._taken = Taken()
         self._random = RandomMailboxes(memory, wanted=settings.catch_all)
 
     def begin(self, work: Work) -> None:
@@ -137,6 +138,8 @@ class Visits:
                 chunk,
                 lambda: monotonic() - started,
                 with_random=self._random.asks(work.domain),
+                taken=self._taken.of(work.domain, work.target.ip),
+                doubted=self._hosts.doubted(work.target.ip),
                 again=turn.again,
                 rescue=lambda finished: self._rescue(work, finished, zero),
             )
@@ -186,14 +189,21 @@ class Visits:
             self._learn(work.target, Learned(zero, self._clock(), visit.for_all, visit.canary, cut_short))
         if visit.out_of_step:
             self._hosts.ask_singly(work.target.ip)
+        if visit.vouched is False:
+            self._hosts.doubt(work.target.ip)
         again, further = [], []
-        suspects = _suspects(visit, zero)
-        for heard in visit.heard[: len(visit.heard) - len(suspects)]:
+        suspects = [Suspect(heard.asked, zero, heard.host) for heard in visit.heard if heard.suspect]
+        self._taken.note(work.domain, work.target.ip, visit.heard)
+        for heard in visit.heard:
+            if heard.suspect:
+                continue
             asked = heard.asked
             host = self._random.noted(work.domain, heard.host, zero)
             if heard.broken and asked.tries < RETRIES:
                 asked.tries += 1
                 again.append(asked)
+            elif heard.broken and visit.vouched is False:
+                further += self._settle(work, self._untold(work, asked, zero), None, cut_short=False)
             else:
                 one = Suspect(asked, zero, host)
                 further += self._settle(work, one, visit.canary, cut_short=heard.cut_short)
@@ -220,6 +230,9 @@ class Visits:
         Gives who has to hear the next mail host, and who is asked again.
         """
         suspects, work.suspects = work.suspects, ()
+        if visit.vouched is False:
+            told = [self._untold(work, suspect.asked, suspect.zero) for suspect in suspects]
+            return [a for one in told for a in self._settle(work, one, None, cut_short=False)], []
         if cause_of(visit.heard[0].host, self._options) is not Cause.MISSING_SENDER:
             self._hosts.ask_singly(work.target.ip)
             return [], [suspect.asked for suspect in suspects]
@@ -253,10 +266,16 @@ class Visits:
         for work in self._agenda.drain(target.ip):
             self.concluding.append((work, learned))
 
+    def _untold(self, work: Work, asked: Asked, zero: float) -> Suspect:
+        """Give an address about which its mail host tells nothing: it refuses also whom it has taken before."""
+        return Suspect(asked, zero, self._left_alone(work))
+
+    def _left_alone(self, work: Work) -> HostEvidence:
+        return host_evidence(work.target, self._settings.port, Skip.HELD_BACK, ())
+
     def hold_back(self, work: Work) -> None:
         """Conclude work without its mail host, which may not be asked again today."""
-        left_alone = host_evidence(work.target, self._settings.port, Skip.HELD_BACK, ())
-        self.concluding.append((work, Learned(0.0, self._clock(), left_alone, None)))
+        self.concluding.append((work, Learned(0.0, self._clock(), self._left_alone(work), None)))
 
     async def conclude(self, work: Work, learned: Learned) -> None:
         """Go on with work whose mail host need not be asked: to its next one, or to the end."""
@@ -294,16 +313,6 @@ class Visits:
                 self._deliver.evidence(asked.entry, evidence)
             chunk = self._domains.chunk(work.domain) if work.stream else []
             await asyncio.sleep(0)
-
-
-def _suspects(visit: Visit, zero: float) -> list[Suspect]:
-    """Give the addresses at the end of a connection that were all refused, where there are several."""
-    found: list[Suspect] = []
-    for heard in reversed(visit.heard):
-        if not heard.refused or heard.cut_short:
-            break
-        found.append(Suspect(heard.asked, zero, heard.host))
-    return found[::-1] if len(found) > 1 else []
 
 
 class _Turn:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from probe.core.conversation import SETTLE, Conversation, Plan, Send, in_step
 from probe.core.model import Connect, ConnectOutcome, Direction, ExchangeOutcome, Purpose, Stage
-from probe.core.script import REFUSALS
 from probe.core.tape import BYTES_KEPT
 from tests.core.test_conversation import Play, plan
 
@@ -29,8 +28,13 @@ class Series(Play):
     def __init__(self, the_plan: Plan, further: list[str]) -> None:
         super().__init__(the_plan)
         self.left = list(further)
-        self.talk = Conversation(the_plan, lambda: self.left.pop(0) if self.left else None)
+        self.taken: list[bool] = []
+        self.talk = Conversation(the_plan, self._next)
         self._actions = list(self.talk.connected(self.now, "192.0.2.1"))
+
+    def _next(self, taken: bool) -> str | None:
+        self.taken.append(taken)
+        return self.left.pop(0) if self.left else None
 
     def sends_at_once(self, *lines: str) -> Series:
         """We send these lines in one write."""
@@ -157,12 +161,21 @@ def test_a_second_try_ends_it() -> None:
     assert last[2:] == [Stage.MAIL, Stage.RCPT, Stage.RSET, Stage.MAIL_REAL, Stage.RCPT_REAL, Stage.QUIT]
 
 
-def test_so_many_refusals_and_no_more() -> None:
-    s = series(20, first=MISSING)
-    for name in NAMES[1 : REFUSALS + 1]:
-        s.sends_at_once(*batch(name)).peer("250 ok", "250 ok", MISSING)
-    s.sends("QUIT")
-    assert len(s.asked()) == REFUSALS + 1
+def test_who_names_the_next_hears_whether_the_last_was_taken() -> None:
+    s = series(4, first=MISSING).sends_at_once(*batch(NAMES[1])).peer("250 ok", "250 ok", "250 2.1.5 ok")
+    s.sends_at_once(*batch(NAMES[2])).peer("250 ok", "250 ok", "452 4.2.2 mailbox full")
+    s.sends_at_once(*batch(NAMES[3])).peer("250 ok", "250 ok", "451 4.3.2 later").sends("QUIT")
+    assert isinstance(s, Series)
+    assert s.taken == [False, True, False]
+
+
+def test_the_answer_to_the_random_mailbox_is_none_about_the_mailbox() -> None:
+    the_plan = plan(rcpt=NAMES[0], random_rcpt="probe-1@customer.example.com")
+    s = Series(the_plan, NAMES[1:3])
+    s.peer("220 mx.example.com").sends("EHLO probe.example.com").peer("250 mx.example.com").sends(MAIL)
+    s.peer("250 ok").sends(f"RCPT TO:<{NAMES[0]}>").peer("250 ok")
+    s.sends("RCPT TO:<probe-1@customer.example.com>").peer(MISSING).sends("RSET")
+    assert s.taken == [True]
 
 
 def test_mail_refused_in_a_batch() -> None:

@@ -76,7 +76,7 @@ def ask(
                 connect_timeout=2.0,
                 source=None,
                 clock=time.monotonic,
-                following=lambda: next(further, None),
+                following=lambda _: next(further, None),
             )
             first = await call.run()
             found = list(call.sessions())

@@ -1,0 +1,241 @@
+"""Refusals at the end of a connection: an address that was taken is asked for once more, and vouches for them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probe.core.model import Cause
+from probe.core.politeness import FIRST, LONGEST, Limits, Sign
+from probe.lab.world import Lab
+from probe.run.lane import REFUSALS
+from tests.run.test_batch import UNKNOWN, Forgetful, Results, everybody, run, runs, settings, users, zone
+from tests.run.test_batch_hostile import CLOSE, Teller, usual
+from tests.support.counting import CountingHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.counting import Visit
+
+A = "127.0.0.2"
+TOLD = "an address that had been taken was asked for once more, and taken"
+TAKEN, MISSING, HELD_BACK = "rcpt.accepted", "rcpt.user-unknown", "host.held-back"
+
+
+@pytest.fixture(autouse=True)
+def _short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for sign in Sign:
+        monkeypatch.setitem(FIRST, sign, 0.02)
+        monkeypatch.setitem(LONGEST, sign, 0.02)
+
+
+def unknown(*locals_: str) -> dict[str, str]:
+    return dict.fromkeys(locals_, UNKNOWN)
+
+
+def reasons(results: Results) -> list[str]:
+    """Give them in the order of the addresses."""
+    return [results.reasons[mailbox] for mailbox in sorted(results.reasons)]
+
+
+def told(results: Results, mailbox: str) -> list[str]:
+    (host,) = results.reports[mailbox].evidence.hosts
+    return [entry.data for entry in host.sessions[0].tape]
+
+
+# --- who is asked ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("missing", "asked"),
+    [
+        ((), ["u0", "u1", "u2"]),
+        (("u1",), ["u0", "u1", "u2"]),
+        (("u2",), ["u0", "u1", "u2", "u1"]),
+        (("u1", "u2"), ["u0", "u1", "u2", "u0"]),
+        (("u0", "u2"), ["u0", "u1", "u2", "u1"]),
+    ],
+    ids=lambda names: ",".join(names) or "nobody",
+)
+@runs
+async def test_who_is_asked_for_once_more(missing: tuple[str, ...], asked: list[str]) -> None:
+    host = everybody(A, **unknown(*missing))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3))
+    assert [visit.asked for visit in host.visits] == [[f"{name}@d0.example" for name in asked]]
+    assert host.visits[0].said_quit
+    assert reasons(results) == [MISSING if f"u{n}" in missing else TAKEN for n in range(3)]
+
+
+@runs
+async def test_one_that_was_taken_over_an_earlier_connection_vouches_too() -> None:
+    host = everybody(A, **unknown("u2", "u3"))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(4), per_connection=2)
+    first, second = [[name.partition("@")[0] for name in visit.asked] for visit in host.visits]
+    assert (first, second) == (["u0", "u1"], ["u2", "u3", "u1"])
+    assert reasons(results) == [TAKEN, TAKEN, MISSING, MISSING]
+
+
+@runs
+async def test_where_nobody_was_taken_the_last_is_asked_again_alone() -> None:
+    host = everybody(A, **unknown("u0", "u1", "u2"))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3))
+    assert [visit.asked for visit in host.visits] == [users(3), ["u2@d0.example"]]
+    assert reasons(results) == [MISSING] * 3
+
+
+@runs
+async def test_so_many_refusals_and_no_more() -> None:
+    names = [f"u{n}" for n in range(1, 20)]
+    host = everybody(A, **unknown(*names))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        await run(lab, users(20))
+    longest = max(len(visit.asked) for visit in host.visits)
+    assert len(host.visits[0].asked) == longest == 1 + REFUSALS + 1
+    assert [visit.asked[-1] for visit in host.visits] == ["u0@d0.example"] * 4
+    assert sum(len(visit.asked) for visit in host.visits) == 20 + 4
+
+
+# --- what stands in the evidence ---------------------------------------------------------------------
+
+
+@runs
+async def test_the_tape_says_so_before_the_farewell_and_names_nobody() -> None:
+    host = everybody(A, **unknown("u1", "u2"))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3))
+    for missing in ("u1@d0.example", "u2@d0.example"):
+        tape = told(results, missing)
+        assert tape[-3:] == [TOLD, "QUIT\r\n", "221 2.0.0 Bye\r\n"]
+        assert not [data for data in tape for other in users(3) if other != missing and other in data]
+    assert TOLD not in told(results, "u0@d0.example")
+
+
+# --- hosts that do not stand by what they said -------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", [(), ("u8",), ("u0",), ("u3", "u8")], ids=",".join)
+@runs
+async def test_who_refuses_whoever_comes_after_too_many(missing: tuple[str, ...]) -> None:
+    forgets = Forgetful()
+
+    def answer(number: int, line: str) -> str | None:
+        said = forgets(number, line)
+        return UNKNOWN if line.startswith(tuple(f"RCPT TO:<{name}@" for name in missing)) else said
+
+    async with Lab(zone(1, 1), {A: CountingHost(A, answer)}) as lab:
+        results = await run(lab, users(9))
+    assert reasons(results) == [MISSING if f"u{n}" in missing else TAKEN for n in range(9)]
+
+
+@runs
+async def test_who_takes_nobody_in_a_group_is_not_believed_about_one() -> None:
+    """Of the one that does not exist nothing can be said: whom the host takes, it refuses behind him as well."""
+
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        unknown_to_it = ["u4"] if len(lines) == 1 else ["u0", "u1", "u2", "u3", "u4"]
+        return [usual(line, *unknown_to_it) for line in lines]
+
+    async with Lab(zone(1, 1), {A: Teller(A, tell)}) as lab:
+        results = await run(lab, users(5))
+    assert reasons(results) == [TAKEN] * 4 + [HELD_BACK]
+
+
+class Harvested:
+    """A host that refuses everybody for some seconds, in the words of an unknown user, once it has met two of these."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._met = 0
+        self._since = 0.0
+
+    def __call__(self, _: int, line: str) -> str | None:
+        if not line.startswith("RCPT"):
+            return None
+        if self._met == 2:
+            if time.monotonic() - self._since < self._seconds:
+                return UNKNOWN
+            self._met = 3
+        missing = line.startswith(("RCPT TO:<u1@", "RCPT TO:<u2@"))
+        if missing and self._met < 2:
+            self._met += 1
+            self._since = time.monotonic()
+        return UNKNOWN if missing else None
+
+
+@runs
+async def test_who_takes_us_for_a_harvester_is_believed_of_nobody() -> None:
+    host = CountingHost(A, Harvested(1000.0))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(8))
+    assert reasons(results) == [TAKEN] + [HELD_BACK] * 7
+    assert results.reports["u7@d0.example"].cause is Cause.INCONCLUSIVE
+
+
+@runs
+async def test_who_is_over_it_when_we_come_back_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIRST, Sign.LATER, 0.6)
+    monkeypatch.setitem(LONGEST, Sign.LATER, 0.6)
+    host = CountingHost(A, Harvested(0.3))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(8))
+    assert reasons(results) == [TAKEN, MISSING, MISSING] + [TAKEN] * 5
+    began = sorted(visit.began for visit in host.visits)
+    assert began[1] - began[0] >= 0.6
+
+
+@runs
+async def test_a_harvester_is_told_apart_at_the_second_mail_host() -> None:
+    two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
+    two += f"mx1.example. 300 A {A}\nmx2.example. 300 A 127.0.0.3"
+    hosts = {
+        A: CountingHost(A, Harvested(1000.0)),
+        "127.0.0.3": everybody("127.0.0.3", **unknown("u1", "u2")),
+    }
+    async with Lab(two, hosts) as lab:
+        results = await run(lab, users(5))
+    assert reasons(results) == [TAKEN, MISSING, MISSING, TAKEN, TAKEN]
+
+
+# --- controls that bring no answer -------------------------------------------------------------------
+
+
+def ending(what: str) -> Callable[[list[str], Visit], list[str]]:
+    """Make a host that knows u0 alone, and says `what` to the second question about him."""
+
+    def tell(lines: list[str], visit: Visit) -> list[str]:
+        said = []
+        for line in lines:
+            again = line.startswith("RCPT TO:<u0@") and visit.asked.count("u0@d0.example") > 1
+            said.append(what if again else usual(line, "u1", "u2"))
+        return [*said, CLOSE] if any(one.startswith("421") for one in said) else said
+
+    return tell
+
+
+@pytest.mark.parametrize("what", [CLOSE, "421 4.7.0 Enough\r\n", "451 4.3.0 Later\r\n", "250 Ok\r\n"])
+@runs
+async def test_a_control_without_a_clear_answer_makes_them_be_asked_alone(what: str) -> None:
+    host = Teller(A, ending(what))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3), chosen=settings(lab), limits=Limits(gap=0.0))
+    assert reasons(results) == [TAKEN, MISSING, MISSING]
+    alone = [visit.asked for visit in host.visits[1:]]
+    assert sorted(alone) == ([] if what.startswith("250") else [["u1@d0.example"], ["u2@d0.example"]])
+
+
+@runs
+async def test_a_host_that_hangs_up_after_an_unknown_user_is_believed() -> None:
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        said = [usual(line, "u1") for line in lines]
+        return [*said, CLOSE] if f"{UNKNOWN}\r\n" in said else said
+
+    host = Teller(A, tell)
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3))
+    assert reasons(results) == [TAKEN, MISSING, TAKEN]
