@@ -37,7 +37,8 @@ ARP_GIVES_UP = 2.5
 class Silence(StrEnum):
     """Where the packets of a port without any answer end.
 
-    `loosely` is a place with hops in it that say nothing; `up-to-host` such a one that goes on to the host itself.
+    `loosely` is a place with hops in it that say nothing; `up-to-host` such a one that goes on to the host itself. The
+    last four are not silent for all of them: a router answers some with an ICMP error, and not the SYN that waits.
     """
 
     UNTESTED = "untested"
@@ -53,6 +54,10 @@ class Silence(StrEnum):
     HOST_SILENT = "host-silent"
     ALL_SILENT = "all-silent"
     LOSSY = "lossy"
+    PORT_UNREACHABLE = "port-unreachable"
+    HOST_UNREACHABLE = "host-unreachable"
+    NET_UNREACHABLE = "net-unreachable"
+    PROHIBITED = "prohibited"
 
 
 class Refuser(StrEnum):

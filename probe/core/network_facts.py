@@ -63,7 +63,14 @@ def read(host: HostEvidence, session: Session, elsewhere: Elsewhere) -> Path:
     if connect.outcome is ConnectOutcome.CONNECTED:
         return _connected(known, seen, host, session)
     if connect.outcome in {ConnectOutcome.TIMEOUT, ConnectOutcome.CUT_SHORT}:
-        return replace(known, silence=_silence(seen, connect, elsewhere.us))
+        silence = _silence(seen, connect, elsewhere.us)
+        rejected = seen.rejected if silence in _REJECTED else None
+        if rejected is None:
+            return replace(known, silence=silence)
+        hop = seen.hop_of(rejected.sender)
+        return replace(
+            known, silence=silence, refuser=Refuser.ROUTER, refuser_ip=rejected.sender, refuser_hop=hop
+        )
     return _refused(known, seen, connect)
 
 
@@ -104,6 +111,9 @@ def _place(seen: Seen, us: Us) -> Silence:
     """Compare how far the port's packets and the controls came."""
     if any(p.answer in {Answer.CONNECTED, Answer.RESET} for p in seen.on_port):
         return Silence.LOSSY
+    if seen.rejected is not None:
+        # Where the host answers other packets, it is a rule about the port, whatever words it uses.
+        return Silence.PROHIBITED if seen.control else _SAID[seen.rejected.answer]
     reached, beyond = seen.reached, seen.beyond
     if seen.ip in seen.routers(reached or 0):
         # A gateway with the host's own address passes the port on: what is behind it is theirs.
@@ -123,6 +133,15 @@ def _place(seen: Seen, us: Us) -> Silence:
         cut_off = us is Us.SILENT and (reached or 0) <= OWN_EDGE
         return Silence.ALL_SILENT if cut_off else Silence.HOST_SILENT
     return Silence.ALL_SILENT if us is Us.SILENT else Silence.UNTESTED
+
+
+_SAID = {
+    Answer.PORT_UNREACHABLE: Silence.PORT_UNREACHABLE,
+    Answer.HOST_UNREACHABLE: Silence.HOST_UNREACHABLE,
+    Answer.NET_UNREACHABLE: Silence.NET_UNREACHABLE,
+    Answer.PROHIBITED: Silence.PROHIBITED,
+}
+_REJECTED = frozenset(_SAID.values())
 
 
 def patience(host: HostEvidence, connect: Connect, *, fast: bool) -> float | None:

@@ -147,6 +147,30 @@ def _silent() -> Iterable[Rule]:
         ended=_SILENT,
         silence=any_of(Silence.LOSSY),
     )
+    for silence, reason, what in (
+        (
+            Silence.PORT_UNREACHABLE,
+            "connect.refused-by-middlebox",
+            "port {port} of {host} [{ip}] is unreachable",
+        ),
+        (Silence.PROHIBITED, "connect.prohibited", "connections to {host} [{ip}] are prohibited"),
+        (Silence.HOST_UNREACHABLE, "connect.host-unreachable", "{host} [{ip}] cannot be reached"),
+        (
+            Silence.NET_UNREACHABLE,
+            "connect.net-unreachable",
+            "there is no way to the network of {host} [{ip}]",
+        ),
+    ):
+        yield Rule(
+            f"connect-silent-{silence.value}",
+            reason,
+            PROBABLE,
+            f"The router at {{refuser_at}} answers other packets that {what}; the connection heard nothing for {{seconds}} s,"
+            " because routers send only so many of these errors in a second.",
+            got=_NOT_YET,
+            ended=_SILENT,
+            silence=any_of(silence),
+        )
     near = "Port {port} is blocked close to us, between {after} and {before}, while {control}."
     for name, silence, us, reason, confidence, says in (
         (

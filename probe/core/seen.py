@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probe.core.answers import MAX_TTL, Answers, estimate
-from probe.core.model import Answer, Protocol
+from probe.core.model import Answer, NoticeOrigin, Protocol
 from probe.core.network import REPEATED_AFTER
 
 if TYPE_CHECKING:
@@ -133,6 +133,23 @@ class Seen(Answers):
         """Smallest hop limit with which the port gave this answer."""
         return min((p.ttl for p in self.on_port if p.ttl is not None and p.answer is answer), default=None)
 
+    @cached_property
+    def rejected(self) -> PathProbe | None:
+        """The first packet for the host that a router answered with an error that the connection waits for in vain.
+
+        Routers limit how many errors they send (RFC 1812 4.3.2.8; Linux sends one a second to each address, after five
+        in a row: net.ipv4.route.error_cost), and the packets of a search take their share. Of other ports only what
+        is said of the host or its network counts, where the host itself answers none of them.
+        """
+        said = [p for p in self.on_port if p.answer in _REJECTIONS]
+        if not self.control:
+            said += [p for p in self.controls if p.answer in _OF_HOST and not self._went_past(p.sender)]
+        return next((p for p in said if p.sender not in {None, self.ip} and not _is_ours(p)), None)
+
+    def _went_past(self, sender: str | None) -> bool:
+        """Whether packets to the port came further than to this router."""
+        return (self.reached or 0) > (self.hop_of(sender) or MAX_TTL)
+
     @property
     def some_router(self) -> bool:
         """Whether any router said anything."""
@@ -187,6 +204,16 @@ class Seen(Answers):
             and p.answer is Answer.TIME_EXCEEDED
             for p in self.controls
         )
+
+
+_OF_HOST = frozenset({Answer.HOST_UNREACHABLE, Answer.NET_UNREACHABLE})
+_REJECTIONS = _OF_HOST | {Answer.PORT_UNREACHABLE, Answer.PROHIBITED}
+
+
+def _is_ours(probe: PathProbe) -> bool:
+    """Whether this host itself wrote the error."""
+    notice = probe.notice
+    return notice is not None and (notice.ours or notice.origin is NoticeOrigin.LOCAL)
 
 
 def _name(probe: PathProbe) -> str:

@@ -83,6 +83,10 @@ def upto(
     return probes
 
 
+def rejected(port: int, answer: Answer, sender: str, ttl: int | None = None) -> PathProbe:
+    return packet(TCP, port, ttl, answer, sender)
+
+
 ONE_LOST = {ttl: [packet(TCP, 25, ttl, Answer.SILENT)] for ttl in (1, 2, 3)}
 """A hop that was asked once on the mail port, in vain."""
 WHOLE_UDP = upto(3, port=None, host=Answer.PORT_UNREACHABLE)
@@ -252,6 +256,66 @@ SILENCE = {
         ("connect.offline", Confidence.UNCERTAIN, Side.OURS),
         ("mail.example.org",),
     ),
+    "a router calls the host unreachable, but not to the SYN": (
+        [*upto(1)[:1], rejected(25, Answer.HOST_UNREACHABLE, ROUTERS[2], 2), *upto(1, port=None)],
+        CANARY_OPEN,
+        ("connect.host-unreachable", Confidence.PROBABLE, Side.THEIRS),
+        ("hop 2 (192.0.2.2)", "cannot be reached", "heard nothing for 3.4 s", "only so many"),
+    ),
+    "a router calls the host unreachable, to packets for other ports": (
+        [*upto(1), *upto(1, port=None), rejected(443, Answer.HOST_UNREACHABLE, ROUTERS[2])],
+        None,
+        ("connect.host-unreachable", Confidence.PROBABLE, Side.THEIRS),
+        ("192.0.2.2",),
+    ),
+    "a router knows no way to the network": (
+        [*upto(0), rejected(25, Answer.NET_UNREACHABLE, ROUTERS[1], 1)],
+        CANARY_SILENT,
+        ("connect.net-unreachable", Confidence.PROBABLE, Side.PATH),
+        ("hop 1 (192.0.2.1)", "no way to the network"),
+    ),
+    "a router prohibits the port now and then": (
+        [*upto(1)[:1], rejected(25, Answer.PROHIBITED, ROUTERS[2], 2), *WHOLE_UDP, OPEN_443],
+        None,
+        ("connect.prohibited", Confidence.PROBABLE, Side.PATH),
+        ("hop 2 (192.0.2.2)", "prohibited"),
+    ),
+    "a router calls the host unreachable now and then, and for this port only": (
+        [*upto(1)[:1], rejected(25, Answer.HOST_UNREACHABLE, ROUTERS[2], 2), *WHOLE_UDP, OPEN_443],
+        None,
+        ("connect.prohibited", Confidence.PROBABLE, Side.PATH),
+        ("hop 2 (192.0.2.2)", "prohibited"),
+    ),
+    "a router calls the port unreachable now and then": (
+        [*upto(1)[:1], rejected(25, Answer.PORT_UNREACHABLE, ROUTERS[2], 2), *upto(1, port=None)],
+        None,
+        ("connect.refused-by-middlebox", Confidence.PROBABLE, Side.PATH),
+        ("hop 2 (192.0.2.2)",),
+    ),
+    "a router prohibits another port, which says nothing of this one": (
+        [*upto(3), *upto(3, port=None), rejected(443, Answer.PROHIBITED, ROUTERS[3])],
+        CANARY_OPEN,
+        ("connect.host-silent", Confidence.PROBABLE, Side.UNKNOWN),
+        (),
+    ),
+    "a router calls the host unreachable for one port, and the host answers another": (
+        [*upto(2), *WHOLE_UDP, OPEN_443, rejected(587, Answer.HOST_UNREACHABLE, ROUTERS[2])],
+        None,
+        ("connect.port-filtered", Confidence.CERTAIN, Side.PATH),
+        ("between hop 2 (192.0.2.2) and hop 3 (192.0.2.3)",),
+    ),
+    "a router that the port's packets pass calls the host unreachable": (
+        [*upto(3), *upto(3, port=None), packet(TCP, 443, 2, Answer.HOST_UNREACHABLE, ROUTERS[2])],
+        CANARY_OPEN,
+        ("connect.host-silent", Confidence.PROBABLE, Side.UNKNOWN),
+        ("hop 3 (192.0.2.3)",),
+    ),
+    "another packet is taken, whatever a router says": (
+        [*upto(3, host=Answer.CONNECTED), rejected(25, Answer.HOST_UNREACHABLE, ROUTERS[2])],
+        CANARY_OPEN,
+        ("connect.lossy", Confidence.UNCERTAIN, Side.PATH),
+        ("not filtered",),
+    ),
     "another packet to the port connects": (
         [*upto(3, host=Answer.CONNECTED), *WHOLE_UDP],
         CANARY_OPEN,
@@ -267,6 +331,12 @@ def test_silence(name: str) -> None:
     report = judged(silent(), probes, known)
     assert (report.reason, report.confidence, report.side) == expected
     assert [word for word in words if word not in report.summary] == []
+
+
+def test_an_error_of_our_own_firewall_is_no_routers() -> None:
+    notice = Notice(1.0, NoticeOrigin.ICMP, 3, 1, make.OUR_IP, ours=True)
+    ours = replace(rejected(25, Answer.HOST_UNREACHABLE, make.OUR_IP, 1), notice=notice)
+    assert judged(silent(), [*upto(0), ours]).reason == "connect.timeout"
 
 
 def test_two_syns_are_not_enough_for_filtered() -> None:
@@ -320,10 +390,6 @@ UNREACHABLE, NET, PROHIBITED, REFUSED = (
     ConnectOutcome.PROHIBITED,
     ConnectOutcome.REFUSED,
 )
-
-
-def rejected(port: int, answer: Answer, sender: str) -> PathProbe:
-    return packet(TCP, port, None, answer, sender)
 
 
 REFUSALS = {
@@ -596,6 +662,7 @@ def test_connection_that_opens_at_a_repetition_is_told_of() -> None:
         ([*upto(2), *upto(3, port=None, host=Answer.PORT_UNREACHABLE, silent=(3,))], False, SLOW_VERDICT),
         ([*upto(2), *2 * upto(3, port=None, host=Answer.PORT_UNREACHABLE, silent=(3,))], False, FULL_VERDICT),
         ([*upto(3), *upto(3, port=None)], False, FULL_VERDICT),
+        ([*upto(0), rejected(25, Answer.HOST_UNREACHABLE, ROUTERS[1])], False, FULL_VERDICT),
         ([*upto(0), *upto(0, port=None)], False, None),
         ([*upto(3, host=Answer.CONNECTED), *WHOLE_UDP], False, None),
         ([], False, None),

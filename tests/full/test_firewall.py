@@ -177,6 +177,29 @@ def test_route(chain: Chain, name: str) -> None:
     _check(ended, over_4, over_6)
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("", HOST), ("tcp dport 25 ", PROHIBITED)],
+    ids=["the-host", "the-port"],
+)
+def test_router_whose_error_for_the_connection_is_lost(chain: Chain, rule: str, expected: Outcome) -> None:
+    """Routers send only so many errors. Here it is those about packets of a full hop limit that do not come."""
+    nobody = [
+        f"{'ip6' if ':' in ip else 'ip'} daddr {ip} " for ip in (server_ip(4, MAIL), server_ip(6, MAIL))
+    ]
+    chain.router.filters(
+        {
+            "forward": [f"{ip}{rule}reject with icmpx type host-unreachable" for ip in nobody],
+            "output": [
+                # The hop limit of the packet that the error quotes: octet 8 of IPv4's header, octet 7 of IPv6's.
+                "icmp type destination-unreachable @th,128,8 > 32 drop",
+                "icmpv6 type destination-unreachable @th,120,8 > 32 drop",
+            ],
+        }
+    )
+    _check(_probe(chain), expected, expected)
+
+
 def test_no_route_at_all(chain: Chain) -> None:
     gateways = ("default via 198.51.100.1", "default via 2001:db8:1::1")
     _check(_probe_rerouted(chain.client, chain, "delete", "add", *gateways), NO_ROUTE, NO_ROUTE)

@@ -116,6 +116,10 @@ COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
             Silence.HOST_SILENT: "have no answer, nor does anything else that is sent to the host",
             Silence.ALL_SILENT: "have no answer, nor does anything else that we send to anybody",
             Silence.LOSSY: "are answered now and then",
+            Silence.PORT_UNREACHABLE: "are now and then called undeliverable to the port by a router",
+            Silence.HOST_UNREACHABLE: "are now and then called undeliverable to the host by a router",
+            Silence.NET_UNREACHABLE: "are now and then called undeliverable to the network by a router",
+            Silence.PROHIBITED: "are now and then called prohibited by a router",
         },
     ),
     "refuser": (
