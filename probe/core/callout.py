@@ -22,6 +22,14 @@ CALLOUT_SECONDS = 30.0
 """Exim's default for each reply of a callout, and for the connection (acl.c)."""
 CPANEL_SECONDS = 60.0
 """The time that cPanel's configuration gives."""
+POSITIVE = 86400.0
+"""Seconds that an accepted address is kept in Exim's cache (callout_positive_expire)."""
+NEGATIVE = 7200.0
+"""Seconds that a refused address is kept (callout_negative_expire)."""
+DOMAIN_POSITIVE = 604800.0
+"""Seconds that a domain whose hosts take MAIL is kept (callout_domain_positive_expire)."""
+DOMAIN_NEGATIVE = 10800.0
+"""Seconds that a domain is kept which refuses the null sender or its postmaster (callout_domain_negative_expire)."""
 LONGEST = 86400
 """Seconds that a time may have: a day is longer than any mail server waits."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.core.exim.cache import DOMAIN_NEGATIVE, DOMAIN_POSITIVE, NEGATIVE, POSITIVE
+from probe.core.callout import DOMAIN_NEGATIVE, DOMAIN_POSITIVE, NEGATIVE, POSITIVE
 from probe.core.model import Cause, DnsOutcome, Stage
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from probe import codec
+from probe.core.callout import DOMAIN_POSITIVE
 from probe.core.everybody import for_another, random_exchange
-from probe.core.exim.cache import DOMAIN_POSITIVE
 from probe.core.expiry import dns_ttl, for_domain, key, lasts
 from probe.core.model import DnsAnswer, Stored
 from probe.core.rebase import shift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import probe
 from probe.cli import main
 
 if TYPE_CHECKING:
@@ -86,6 +88,62 @@ def test_without_a_store_no_database_is_loaded(world: World) -> None:
     assert "sqlite3" in loaded(*asked)
 
 
+def test_plain_answers_of_the_dns_load_no_dnspython(world: World, tmp_path: Path) -> None:
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_text("a@good.example\na@gone.example\n")
+    assert "dns" not in loaded("--no-store", *world.arguments("a@good.example"))
+    assert "dns" not in loaded("batch", "--no-store", str(addresses), *world.arguments())
+
+
 @pytest.mark.parametrize("command", [["--help"], ["explain", "temporary"], ["schema"]])
 def test_what_keeps_nothing_loads_no_database(command: list[str]) -> None:
     assert not {"sqlite3", "platformdirs"} & loaded(*command)
+
+
+# --- in several threads ----------------------------------------------------------------------------------
+
+IN_THREADS = (
+    "probe.net.wire probe.core.classify probe.show.text probe.net.store probe.codec probe.core.expiry"
+)
+"""What is loaded beside the main thread: while a mail host is waited for, and to ask the store."""
+
+
+def imports(path: Path) -> list[str]:
+    """Give the modules that a file imports, in its order, but for those that only a type checker reads."""
+    found = []
+
+    def look(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.append(node.module)
+        for child in ast.iter_child_nodes(node):
+            look(child)
+
+    look(ast.parse(path.read_bytes()))
+    return found
+
+
+def test_no_two_threads_wait_for_each_others_modules() -> None:
+    """A package that loads its own modules is loaded before one of these.
+
+    Whoever imports the module alone holds it while it waits for the package, and another thread, which loads the
+    package, waits for the module: Python then raises in either of them.
+    """
+    script = f"import {IN_THREADS.replace(' ', ', ')}, sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    root = Path(probe.__file__).parent
+    packages = {}
+    for name in ran.stdout.split():
+        home = root.parent.joinpath(*name.split("."), "__init__.py")
+        if name.startswith("probe.") and home.exists() and imports(home):
+            packages[name] = home.parent
+    assert {"probe.core.exim", "probe.core.phrasebook"} <= packages.keys()
+    wrong = []
+    for path in root.rglob("*.py"):
+        named = imports(path)
+        for package, folder in packages.items():
+            inside = [n for n, module in enumerate(named) if module.startswith(f"{package}.")]
+            if inside and not path.is_relative_to(folder) and package not in named[: inside[0]]:
+                wrong.append(f"{path.relative_to(root)}: {named[inside[0]]}")
+    assert not wrong

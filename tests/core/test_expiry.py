@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
 from probe.core import expiry
+from probe.core.callout import DOMAIN_NEGATIVE, DOMAIN_POSITIVE, NEGATIVE, POSITIVE
 from probe.core.classify import judge
-from probe.core.exim.cache import DOMAIN_NEGATIVE, DOMAIN_POSITIVE, NEGATIVE, POSITIVE
 from probe.core.model import (
     Cause,
     ConnectOutcome,

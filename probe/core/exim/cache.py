@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probe.core.callout import DOMAIN_NEGATIVE, DOMAIN_POSITIVE, NEGATIVE, POSITIVE
 from probe.core.model import CacheRecord, Covers
 
 if TYPE_CHECKING:
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     from probe.core.exim.met import Learnt
     from probe.core.model import Address
 
-POSITIVE = 86400.0
-"""Seconds that an accepted address is kept (callout_positive_expire)."""
-NEGATIVE = 7200.0
-"""Seconds that a refused address is kept (callout_negative_expire)."""
-DOMAIN_POSITIVE = 604800.0
-"""Seconds that a domain whose hosts take MAIL is kept (callout_domain_positive_expire)."""
-DOMAIN_NEGATIVE = 10800.0
-"""Seconds that a domain is kept which refuses the null sender or its postmaster (callout_domain_negative_expire)."""
 CPANEL_NEGATIVE = 3600.0
 """Seconds for either kind of refusal in cPanel's configuration."""
 SPOOL = "/var/spool/exim4"
