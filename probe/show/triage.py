@@ -235,7 +235,9 @@ def _effect(told: Group) -> str:
 def _names(names: Sequence[str], more: int) -> str:
     shown = ", ".join(names[:_NAMED])
     left = len(names) - _NAMED
-    return f"{shown} and {left}{' or more' if more else ''} others" if left > 0 else shown
+    if left <= 0:
+        return shown
+    return f"{shown} and {f'{left} or more others' if more else count(left, 'other')}"
 
 
 def commands(told: Group) -> list[str]:

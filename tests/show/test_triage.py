@@ -103,6 +103,13 @@ def test_many_senders_and_recipients(report: LogReport) -> None:
     )
 
 
+@pytest.mark.parametrize(("number", "others"), [(4, "1 other"), (5, "2 others")])
+def test_how_many_others(report: LogReport, number: int, others: str) -> None:
+    names = tuple(f"{n}@local.example" for n in range(number))
+    page = view.render(changed(report, recipients=names), width=100)
+    assert f"2@local.example and {others} " in " ".join(page.split())
+
+
 def test_what_the_probe_says_now(report: LogReport) -> None:
     page = view.render(changed(report, report=make.report(cause=Cause.SENDER_EXISTS), now=Now.FIXED))
     assert "probe-sender preflight" not in page
