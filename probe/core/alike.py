@@ -24,19 +24,21 @@ from msgspec.structs import replace
 
 from probe.core import network_facts, picture
 from probe.core.callout import Callout
-from probe.core.classify import judge, timing
-from probe.core.exim import dns_seconds
-from probe.core.exim.talk import QUIT_WAIT
+from probe.core.classify import PLACES, judge, timing
+from probe.core.exim import talk
 from probe.core.likeness import COUNTED, MODEL, UNIT, likeness, marks_of, model
-from probe.core.model import Cause, Evidence, Mta, Report, Stage
+from probe.core.looked_up import LookUps
+from probe.core.model import Cause, Evidence, Mta, Report, Stage, Timing
 from probe.core.network import REPEATED_AFTER
 from probe.core.reasons import REASONS
+from probe.core.recent import Recent
 from probe.core.rules import HOST_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.likeness import Names
+    from probe.core.looked_up import LookedUp
 
 SHAPES = 256
 """Likenesses that are remembered, of some KiB each: those of the connections that a batch holds at a time."""
@@ -60,7 +62,8 @@ class Judge:
     ) -> None:
         self._encode = encode
         self._callout = Callout() if callout is None else callout
-        self._shapes: dict[object, _Shape | None] = {}
+        self._shapes = Recent[_Shape | _Met](SHAPES)
+        self._look_ups = LookUps()
         self._patience = self._callout.seconds - 1.0
         # Shorter limits than any wait that counts as short, or more questions: not worth an argument.
         self._plain_only = (
@@ -72,43 +75,45 @@ class Judge:
 
     def judge(self, evidence: Evidence) -> Report:
         """Judge the evidence of one address, as `classify.judge` does."""
-        shape, names = self._shape(evidence)
-        return judge(evidence, self._callout) if shape is None else shape.report(evidence, names)
+        alike = self._shape(evidence)
+        return judge(evidence, self._callout) if alike is None else alike[0].report(evidence, *alike[1:])
 
     def line(self, evidence: Evidence, data: bytes) -> Line:
         """Judge the evidence of one address, and encode the report; `data` is the encoded evidence."""
-        shape, names = self._shape(evidence)
-        if shape is None:
+        alike = self._shape(evidence)
+        if alike is None:
             return self.encoded(judge(evidence, self._callout), data)
-        line = shape.line(evidence, names, data, self._encode)
-        return self.encoded(shape.report(evidence, names), data) if line is None else line
+        shape, names, looked_up = alike
+        line = shape.line(evidence, names, looked_up, data, self._encode)
+        return self.encoded(shape.report(evidence, names, looked_up), data) if line is None else line
 
     def encoded(self, report: Report, data: bytes) -> Line:
         """Encode a report; its evidence, which is most of it, is encoded already."""
         whole = replace(report, evidence=msgspec.Raw(data))
         return Line(report.cause, report.reason, self._encode(whole))
 
-    def _shape(self, evidence: Evidence) -> tuple[_Shape | None, Names]:
-        """Give what the evidence is like, and its names; no shape where it is to be judged plainly."""
-        like = None if self._plain_only else likeness(evidence, self._patience)
+    def _shape(self, evidence: Evidence) -> tuple[_Shape, Names, LookedUp] | None:
+        """Give what the evidence is like, its names and look-ups; None where it is to be judged plainly."""
+        like = None if self._plain_only else likeness(evidence, self._patience, self._look_ups)
         if like is None:
-            return None, {}
-        key, names = like
-        shapes = self._shapes
-        if key not in shapes:
-            # Most are met once, and pay for nothing but the key.
-            while len(shapes) >= SHAPES:
-                del shapes[next(iter(shapes))]
-            shapes[key] = None
-            return None, names
-        shape = shapes.pop(key)  # and to the end with it: the oldest go first
+            return None
+        key, names, looked_up = like
+        shape = self._shapes.get(key)
         if shape is None:
+            # Most are met once, and pay for nothing but the key.
+            self._shapes.put(key, _Met())
+            return None
+        if isinstance(shape, _Met):
             shape = _Shape(evidence, names, self._callout)
-        shapes[key] = shape
-        return shape if shape.fits else None, names
+            self._shapes.put(key, shape)
+        return (shape, names, looked_up) if shape.fits else None
 
 
 # --- what is made of it ----------------------------------------------------------------------------
+
+
+class _Met:
+    """Stands for a likeness that one address had so far."""
 
 
 class _Shape:
@@ -148,12 +153,13 @@ class _Shape:
             written = written.replace(mark, "")
         return "zq--" in written.lower()
 
-    def report(self, evidence: Evidence, names: Names) -> Report:
+    def report(self, evidence: Evidence, names: Names, looked_up: LookedUp) -> Report:
         """Fill in the names and the times."""
         host = evidence.hosts[0]
         drawn = {} if host.path is None else {"network": picture.draw(host, self._path)}
-        seconds = self._exim_seconds(evidence) if self._views[0] is not None else None
-        live = {"address": evidence.address.given, "timing": timing(evidence), "evidence": evidence}
+        seconds = self._exim_seconds(evidence, looked_up) if self._views[0] is not None else None
+        spent = _timing(evidence, looked_up)
+        live = {"address": evidence.address.given, "timing": spent, "evidence": evidence}
         return self._filled(names, live, drawn, seconds)
 
     def _filled(self, names: Names, live: dict[str, Any], drawn: dict[str, Any], seconds: object) -> Report:
@@ -169,7 +175,12 @@ class _Shape:
         return report
 
     def line(
-        self, evidence: Evidence, names: Names, data: bytes, encode: Callable[[Struct], bytes]
+        self,
+        evidence: Evidence,
+        names: Names,
+        looked_up: LookedUp,
+        data: bytes,
+        encode: Callable[[Struct], bytes],
     ) -> Line | None:
         """Fill in the encoded report; None where it has to be encoded as a whole."""
         address = evidence.address
@@ -181,10 +192,10 @@ class _Shape:
             return None
         # The names are of characters that JSON writes as they are.
         live = {of.encode(): name.encode() for of, name in names.items()}
-        live[b"timing"] = _number(timing(evidence))
+        live[b"timing"] = _number(_timing(evidence, looked_up))
         live[b"evidence"] = data
         if self._views[0] is not None:
-            live[b"seconds"] = _number(self._exim_seconds(evidence))
+            live[b"seconds"] = _number(self._exim_seconds(evidence, looked_up))
         return Line(*self._verdict, self._line % live)
 
     def _encoded(self, encode: Callable[[Struct], bytes]) -> bytes:
@@ -206,9 +217,9 @@ class _Shape:
             return b""
         return (_Places(times | self._marks).of(written) or "").encode()
 
-    def _exim_seconds(self, evidence: Evidence) -> float | None:
+    def _exim_seconds(self, evidence: Evidence, looked_up: LookedUp) -> float | None:
         """Add up the waits that Exim counts, in the order in which it does (`exim.talk`)."""
-        asking = dns_seconds(evidence)
+        asking = looked_up.seconds
         if asking is None:
             return None
         session = evidence.hosts[0].sessions[0]
@@ -219,10 +230,26 @@ class _Shape:
                 continue
             exchange = session.exchanges[number - 1]
             if exchange.stage is _QUIT:
-                spent += min(QUIT_WAIT, max(0.0, exchange.ended - exchange.sent))
+                spent += min(talk.QUIT_WAIT, max(0.0, exchange.ended - exchange.sent))
             elif exchange.reply is not None:
                 spent += exchange.reply.ended - exchange.sent
         return round(asking + spent, 3)
+
+
+def _timing(evidence: Evidence, looked_up: LookedUp) -> Timing:
+    """Sum up as `classify.timing` does; where one thing came after the other, nothing overlaps."""
+    session = evidence.hosts[0].sessions[0]
+    called, opened, ended = session.connect.started, session.connect.ended, session.exchanges[-1].ended
+    if not looked_up.latest <= called <= opened <= ended:
+        return timing(evidence)
+    dns, connect, talk = looked_up.spent, opened - called, ended - opened
+    return Timing(
+        round(dns, PLACES),
+        round(connect, PLACES),
+        round(talk, PLACES),
+        round(dns + connect + talk, PLACES),
+        evidence.ended,
+    )
 
 
 def _tells_seconds(report: Report) -> bool:

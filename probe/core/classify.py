@@ -35,6 +35,8 @@ from probe.version import __version__
 
 TOOL = Tool("probe-sender", __version__, RULES_VERSION)
 """Who judges."""
+PLACES = 6
+"""Decimal places of the seconds in a `Timing`."""
 _CALLOUT = Callout()
 """Exim's own defaults."""
 
@@ -279,15 +281,16 @@ def timing(evidence: Evidence) -> Timing:
         (session.connect.ended, session.exchanges[-1].ended) for session in sessions if session.exchanges
     ]
     return Timing(
-        dns=_covered(dns),
-        connect=_covered(connects),
-        conversation=_covered(talks),
-        network=_covered([*dns, *connects, *talks]),
+        dns=round(covered(dns), PLACES),
+        connect=round(covered(connects), PLACES),
+        conversation=round(covered(talks), PLACES),
+        network=round(covered([*dns, *connects, *talks]), PLACES),
         total=evidence.ended,
     )
 
 
-def _covered(spans: list[tuple[float, float]]) -> float:
+def covered(spans: list[tuple[float, float]]) -> float:
+    """Add up spans of time, from the start on; what overlaps counts once."""
     total, reach = 0.0, 0.0
     if len(spans) > 1:
         spans.sort()
@@ -295,4 +298,4 @@ def _covered(spans: list[tuple[float, float]]) -> float:
         if end > reach:
             total += end - max(start, reach)
             reach = end
-    return round(total, 6)
+    return total

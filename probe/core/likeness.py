@@ -21,7 +21,7 @@ For two domains also:
 
 * One MX record, which names a host other than the domain, and one address of that: there is no order to draw, and
   no alias. Names are of lower-case letters, digits and hyphens, as the DNS gave them, and the address is of a usual
-  kind (`_IPS`), which is all that is looked at of it.
+  kind (`looked_up.IPS`), which is all that is looked at of it.
 * Every reply has the code that says yes, that to RCPT among them, so no reading, no quotation of what came before and
   no `ours` comes into it.
 * What the host says may differ in its own name, where that is the first word of a greeting, of the answer to EHLO or
@@ -31,27 +31,25 @@ For two domains also:
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from probe.core.looked_up import IPS, usual
 from probe.core.model import (
     AddressKind,
     ConnectOutcome,
-    DnsOutcome,
     ExchangeOutcome,
     Origin,
     Purpose,
-    Scope,
     Stage,
 )
 from probe.core.network import REPEATED_AFTER
 from probe.core.postfix import POLLS
 from probe.core.postfix.client import served_others
-from probe.core.scope import read_ip, scope
 
 if TYPE_CHECKING:
+    from probe.core.looked_up import LookedUp, LookUps
     from probe.core.model import DnsAnswer, DnsRecord, Evidence, Exchange, HostEvidence, PathEvidence, Session
 
     Names = dict[str, str]
@@ -74,17 +72,7 @@ UNIT = 0.001
 MODEL = "zq--a-mailbox-that-nobody-has--qz"
 MODEL_DOMAIN = "zq--a-domain-that-nobody-has--qz.example"
 MODEL_HOST = "zq--a-mail-host-that-nobody-has--qz.example"
-_IPS = {
-    (Scope.PUBLIC, 4): "223.255.255.253",
-    (Scope.PRIVATE, 4): "10.253.251.239",
-    (Scope.LOOPBACK, 4): "127.253.251.239",
-    (Scope.PUBLIC, 6): "2bff:fffd::fdfb:efe9",
-}
-"""Addresses of the model, one of each kind that mail hosts have: no address of documentation is a public one."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9_+=-]+(?:\.[A-Za-z0-9_+=-]+)*", re.ASCII)
-_LDH = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"(?:{_LDH}\.)+(?=[a-z]){_LDH}", re.ASCII)
 _QUOTED = frozenset({Stage.MAIL, Stage.RCPT})
 _NAMING = frozenset({Stage.BANNER, Stage.EHLO, Stage.QUIT})
 _YES = {
@@ -98,15 +86,15 @@ _YES = {
 _STAGES = frozenset({*_YES, Stage.HELO})
 _RCPT, _QUIT, _REPLY = Stage.RCPT, Stage.QUIT, ExchangeOutcome.REPLY
 """Looked at for each exchange: by the class, each access costs 0.1 us (Python 3.11)."""
-_TOLD = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA})
 _POLLED = POLLS[0] - 0.1
 """Seconds within which Postfix surely has its answer before it looks; the rest is for rounding."""
 
 
-def likeness(evidence: Evidence, patience: float) -> tuple[object, Names] | None:
+def likeness(evidence: Evidence, patience: float, look_ups: LookUps) -> tuple[object, Names, LookedUp] | None:
     """Give what the report depends on beside the names and the times, and the names; None where none is like it.
 
-    `patience` is how many seconds of a wait for a reply Exim takes for short.
+    `patience` is how many seconds of a wait for a reply Exim takes for short. With it comes what `look_ups` made of
+    the answers of the DNS.
     """
     address = evidence.address
     mailbox = address.mailbox
@@ -135,10 +123,11 @@ def likeness(evidence: Evidence, patience: float) -> tuple[object, Names] | None
         session.connect.local_ip,
         session.before > 0,
     )
-    taken = _taken(evidence, host, session) if agreed else None
+    looked_up = look_ups.of(evidence.dns, address.domain, host.name, host.ip)
+    taken = _taken(evidence, host, session) if agreed and looked_up.plain is not None else None
     if taken is not None:
         said, names = taken
-        return (about, said), names
+        return (about, said, looked_up.plain), names, looked_up
     words = _said(session, mailbox)
     if words is None:
         return None
@@ -148,14 +137,12 @@ def likeness(evidence: Evidence, patience: float) -> tuple[object, Names] | None
         evidence.seed,
         address.domain,
         address.unicode_domain,
-        tuple(
-            [(each.name, each.type, each.outcome, each.records, each.soa_minimum) for each in evidence.dns]
-        ),
+        looked_up.told,
         (host.name, host.ip),
         session.connect.ended < 0.0,
         None if host.path is None else _path_of(host.path),
     )
-    return key, {"mailbox": mailbox}
+    return key, {"mailbox": mailbox}, looked_up
 
 
 def _agreed(session: Session, patience: float) -> bool | None:
@@ -172,7 +159,7 @@ def _agreed(session: Session, patience: float) -> bool | None:
     ):
         return None
     agreed = True
-    asked = any(exchange.stage is _RCPT for exchange in session.exchanges)
+    asked = _RCPT in [exchange.stage for exchange in session.exchanges]
     due = connect.started + served_others(session) + _POLLED
     for exchange in session.exchanges:
         reply = exchange.reply
@@ -196,7 +183,7 @@ def _said(session: Session, mailbox: str) -> tuple[object, ...] | None:
         reply, stage, command = exchange.reply, exchange.stage, exchange.command
         if reply is None or stage not in _STAGES:
             return None
-        if (stage in _QUOTED or reply.code != _YES.get(stage)) and sum(map(len, reply.lines)) > WORDS_LIMIT:
+        if (stage in _QUOTED or reply.code != _YES.get(stage)) and len("".join(reply.lines)) > WORDS_LIMIT:
             return None
         if stage is _RCPT:
             if command != f"RCPT TO:<{mailbox}>":
@@ -220,75 +207,41 @@ def _path_of(path: PathEvidence) -> tuple[object, ...]:
 def _taken(
     evidence: Evidence, host: HostEvidence, session: Session
 ) -> tuple[tuple[object, ...], Names] | None:
-    """Give what was said and looked up without any name, and the names; None where more than that matters."""
+    """Give what was said without any name, and the names; None where more than that matters."""
     address = evidence.address
-    domain, name = address.domain, host.name
+    name = host.name
     if (
         host.path is not None
         or host.origin is not Origin.MX
         or session.connect.ended < 0.0  # learned for another address, and a note says so
-        or domain != address.unicode_domain
-        or (kind := _usual(domain, name, host.ip)) is None
+        or address.domain != address.unicode_domain
     ):
         return None
-    said: list[object] = [kind]
+    said: list[object] = []
     for exchange in session.exchanges:
         reply, stage, command = exchange.reply, exchange.stage, exchange.command
         if reply is None or not reply.lines:
             return None
         lines: tuple[object, ...] = reply.lines
         if stage in _NAMING:
-            if sum(map(len, reply.lines)) > GREETING_LIMIT:
+            if len("".join(reply.lines)) > GREETING_LIMIT:
                 return None
             if _begins_with(name, reply.lines):
                 # No line of a peer is a pair, so nothing that it says can pass for this.
                 lines = ((reply.lines[0][:4], reply.lines[0][4 + len(name) :]), *reply.lines[1:])
-        elif sum(map(len, reply.lines)) > WORDS_LIMIT:
+        elif len("".join(reply.lines)) > WORDS_LIMIT:
             return None
         elif stage is _RCPT:
             if command != f"RCPT TO:<{address.mailbox}>":
                 return None
             command = None
         said += (stage, command, lines, exchange.detail)
-    for answer in evidence.dns:
-        at_domain = answer.name == domain
-        if answer.outcome not in _TOLD or not (at_domain or answer.name == name):
-            return None
-        said += (at_domain, answer.type, answer.outcome, answer.soa_minimum is None)
-        for record in answer.records:
-            if not _is_plain_record(record, domain, host):
-                return None
-            said += (record.type, record.preference)
-    return tuple(said), {"mailbox": address.mailbox, "domain": domain, "host": name, "ip": host.ip}
+    return tuple(said), {"mailbox": address.mailbox, "domain": address.domain, "host": name, "ip": host.ip}
 
 
 def _begins_with(name: str, lines: tuple[str, ...]) -> bool:
     """Whether the first word of a reply is this name."""
     return lines[0].startswith(name, 4) and lines[0][4 + len(name) : 5 + len(name)] in {"", " "}
-
-
-def _is_plain_record(record: DnsRecord, domain: str, host: HostEvidence) -> bool:
-    """Whether a record leads from the domain to the host, or from there to its address."""
-    if record.type == "MX":
-        named = record.name == domain and record.target == host.name
-        return named and record.data == f"{record.preference} {host.name}."
-    return record.type in {"A", "AAAA"} and record.name == host.name and record.data == host.ip
-
-
-@lru_cache(maxsize=1024)  # the mail hosts that a batch talks with at a time
-def _usual(domain: str, name: str, text: str) -> tuple[Scope, int] | None:
-    """Give all that is looked at of the address of a host; None where it or a name is an unusual one."""
-    ip = read_ip(text)
-    if (
-        domain == name
-        or _NAME.fullmatch(domain) is None
-        or _NAME.fullmatch(name) is None
-        or ip is None
-        or str(ip) != text
-    ):
-        return None
-    kind = scope(ip), ip.version
-    return kind if kind in _IPS else None
 
 
 # --- the model -------------------------------------------------------------------------------------
@@ -298,8 +251,8 @@ def marks_of(names: Names) -> Names:
     """Give the names of the model; the mailbox comes first, because its domain may be one of the others."""
     if "domain" not in names:
         return {"mailbox": f"{MODEL}@{names['mailbox'].partition('@')[2]}"}
-    kind = _usual(names["domain"], names["host"], names["ip"])
-    ip = names["ip"] if kind is None else _IPS[kind]
+    kind = usual(names["domain"], names["host"], names["ip"])
+    ip = names["ip"] if kind is None else IPS[kind]
     return {"mailbox": f"{MODEL}@{MODEL_DOMAIN}", "domain": MODEL_DOMAIN, "host": MODEL_HOST, "ip": ip}
 
 

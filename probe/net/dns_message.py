@@ -1,8 +1,4 @@
-"""DNS messages: the query that is sent, and what the octets that come back mean for it.
-
-dnspython writes and parses; what a parsed message *means* is decided here, cautiously: only a server that
-has looked, or is the authority, may say that something does not exist.
-"""
+"""DNS messages as dnspython writes and parses them; what a parsed one means is decided in `dns_meaning`."""
 
 from __future__ import annotations
 
@@ -17,55 +13,26 @@ import dns.opcode
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
-from msgspec import Struct
 
 from probe.core.model import DnsOutcome, DnsRecord
 from probe.net.dns_cost import is_costly
+from probe.net.dns_meaning import DEFINITE, Response, meaning
 from probe.net.early import PAYLOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from typing import TypeVar
-
     from dns.message import Message
     from dns.name import Name
     from dns.rdatatype import RdataType
     from dns.rrset import RRset
 
-    Owner = TypeVar("Owner", Name, str)
-
-DEFINITE = frozenset({DnsOutcome.ANSWER, DnsOutcome.NODATA, DnsOutcome.NXDOMAIN})
-"""Outcomes that end the asking: the DNS has spoken about the name."""
-
 _FLAGS = dns.flags.RD | dns.flags.AD
 """AD asks to be told whether the resolver validated, without fetching the signatures (RFC 6840 5.7)."""
 _HEADER = struct.Struct("!HHH")
-_FAILURES: dict[int, DnsOutcome] = {
-    dns.rcode.SERVFAIL: DnsOutcome.SERVFAIL,
-    dns.rcode.REFUSED: DnsOutcome.REFUSED,
-}
 _READABLE = frozenset(
     map(dns.rdatatype.from_text, ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT"))
 )
 """Types whose presentation form is known to be printable ASCII whatever their octets are; others are given in
 the generic form of RFC 3597."""
-
-
-class Response(Struct, frozen=True):
-    """What one message, or the lack of one, says; `detail` is an rcode, an errno name or a parse error."""
-
-    outcome: DnsOutcome
-    detail: str | None = None
-    rcode: str | None = None
-    authenticated: bool = False
-    truncated: bool = False
-    records: tuple[DnsRecord, ...] = ()
-    soa_minimum: int | None = None
-
-    @property
-    def refuses_edns(self) -> bool:
-        """The rcode is one that servers give to EDNS when they do not know it (RFC 6891 7 and 6.1.3)."""
-        return self.rcode in {"FORMERR", "NOTIMP", "BADVERS"}
 
 
 def make_question(name: str, rdtype: str) -> tuple[Name, RdataType] | None:
@@ -141,52 +108,6 @@ def _outcome(message: Message, question: RRset) -> tuple[DnsOutcome, str | None]
         {rrset.rdtype for rrset in message.authority},
         strange=bool(ours),
     )
-
-
-def meaning(
-    rcode: int,
-    flags: int,
-    asked: Owner,
-    wanted: Collection[Owner],
-    aliases: Mapping[Owner, Owner],
-    authority: Collection[int],
-    *,
-    strange: bool,
-) -> tuple[DnsOutcome, str | None]:
-    """Say what a message means for the name that was asked about, with a word about what is odd in it.
-
-    `wanted` are the owners of records of the type, `aliases` those of CNAMEs with where they lead, `authority` the
-    types in that section; `strange` says that the answer section holds records at all.
-    """
-    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        return _FAILURES.get(rcode, DnsOutcome.OTHER_RCODE), None
-    owner = asked
-    seen = {owner}
-    while owner not in wanted and owner in aliases:
-        owner = aliases[owner]
-        if owner in seen:
-            return DnsOutcome.CNAME_LOOP, "the aliases lead in a circle"
-        seen.add(owner)
-    if rcode == dns.rcode.NXDOMAIN:
-        if owner in wanted:
-            return DnsOutcome.MALFORMED, "NXDOMAIN with records"
-        return DnsOutcome.NXDOMAIN, None
-    if owner in wanted:
-        return DnsOutcome.ANSWER, None
-    if dns.rdatatype.SOA in authority:
-        return DnsOutcome.NODATA, None
-    if owner != asked:
-        # An alias that this server did not follow: whoever asked has to.
-        return DnsOutcome.ANSWER, None
-    if strange:
-        return DnsOutcome.MALFORMED, "records of another name"
-    # Without SOA an empty answer is weak (RFC 2308 2.2, type 3). It counts from a server that recurses or is
-    # the authority; from any other, and with a referral, nobody has looked for the records.
-    if dns.rdatatype.NS in authority and not flags & dns.flags.AA:
-        return DnsOutcome.LAME, "a referral"
-    if not flags & (dns.flags.RA | dns.flags.AA):
-        return DnsOutcome.LAME, "neither recursion nor authority"
-    return DnsOutcome.NODATA, None
 
 
 def _record(rrset: RRset) -> DnsRecord:

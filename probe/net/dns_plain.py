@@ -14,7 +14,7 @@ import socket
 import struct
 
 from probe.core.model import DnsRecord
-from probe.net.dns_message import DEFINITE, Response, meaning
+from probe.net.dns_meaning import DEFINITE, Response, meaning
 from probe.net.early import PAYLOAD
 
 MAX_LABELS = 16

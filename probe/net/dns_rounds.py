@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from probe.core.model import DnsAnswer, DnsOutcome, DnsTry
-from probe.net.dns_message import DEFINITE, Response
+from probe.net.dns_meaning import DEFINITE, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

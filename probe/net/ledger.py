@@ -15,7 +15,6 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Protocol
 
 from probe.core.politeness import Slate, ask, give_back, settle, take
@@ -115,7 +114,7 @@ class StoreLedger:
         self._limits = limits
         self._now = now
         self._granted: Counter[tuple[str, str]] = Counter()
-        self._owner = token_hex(8)
+        self._owner = os.urandom(8).hex()
         self._place = _place()
         self._renewed = 0.0
         self._looked = 0.0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from probe.core.expiry import dns_ttl
 from probe.core.model import DnsOutcome
-from probe.net.dns_message import Response
+from probe.net.dns_meaning import Response
 from probe.net.dns_question import question_of
 from probe.net.dns_rounds import Inquiry, Rounds, folded
 from probe.net.resolve import draw_id, over_tcp, unreachable

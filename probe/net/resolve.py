@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from probe.core.chain import canonical, follow
 from probe.core.model import DnsOutcome
 from probe.net.dns_cost import MAX_OCTETS
-from probe.net.dns_message import Response
+from probe.net.dns_meaning import Response
 from probe.net.dns_question import question_of
 from probe.net.dns_rounds import Inquiry, Rounds, folded
 from probe.net.early import connected_udp, numeric

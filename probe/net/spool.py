@@ -60,11 +60,18 @@ CREATE TABLE address (position INTEGER PRIMARY KEY, mailbox TEXT UNIQUE, given T
 CREATE TABLE domain (id INTEGER PRIMARY KEY, name TEXT UNIQUE, state INTEGER);
 CREATE TABLE waiting (domain INTEGER, position INTEGER, PRIMARY KEY (domain, position)) WITHOUT ROWID;
 CREATE TABLE ready (turn INTEGER PRIMARY KEY, domain INTEGER);
+CREATE TRIGGER new AFTER INSERT ON domain BEGIN INSERT INTO ready (domain) VALUES (new.id); END;
+CREATE TRIGGER woken AFTER UPDATE ON domain WHEN new.state = 1 BEGIN INSERT INTO ready (domain) VALUES (new.id); END;
 CREATE TABLE parked (provider TEXT, turn INTEGER, domain INTEGER, PRIMARY KEY (provider, turn)) WITHOUT ROWID;
 CREATE TABLE known (key TEXT PRIMARY KEY, final INTEGER) WITHOUT ROWID;
 CREATE TABLE held (position INTEGER PRIMARY KEY, line BLOB);
 CREATE TABLE trouble (domain TEXT, cause TEXT, failing INTEGER, PRIMARY KEY (domain, cause)) WITHOUT ROWID;
 """
+_WAKE = f"""
+INSERT INTO domain (name, state) VALUES (?, {_READY})
+ON CONFLICT (name) DO UPDATE SET state = {_READY} WHERE state = {_IDLE}
+"""  # noqa: S608  # constants
+"""Makes a domain ready that is new or idle, and with that (by the triggers) gives it its turn."""
 
 
 def _mailbox(row: Waiting) -> str:
@@ -161,13 +168,11 @@ class Spool:
         All rows at once, because most of the time that one takes is the way into SQLite and back.
         """
         run = self._db.executemany
-        idle = [(domain, _IDLE) for domain in dict.fromkeys([domain for _, domain in rows])]
-        run("INSERT OR IGNORE INTO domain (name, state) VALUES (?, ?)", idle)
+        domains = dict.fromkeys([domain for _, domain in rows])
+        run(_WAKE, [(domain,) for domain in domains])
         run("INSERT INTO waiting SELECT id, ? FROM domain WHERE name = ?", rows)
         self._waiting += len(rows)
-        self._exhausted.difference_update([domain for domain, _ in idle])
-        run("INSERT INTO ready (domain) SELECT id FROM domain WHERE name = ? AND state = ?", idle)
-        run(f"UPDATE domain SET state = {_READY} WHERE name = ? AND state = ?", idle)  # noqa: S608  # a constant
+        self._exhausted.difference_update(domains)
 
     # --- out --------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from probe.core.model import DnsOutcome
-from probe.net.dns_message import Response
+from probe.net.dns_meaning import Response
 from probe.net.early import connected_udp
 from probe.net.resolve import MAX_STRAYS, draw_id, only_strays, unreachable
 

@@ -18,7 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probe.core.model import DnsOutcome, DnsRecord
-from probe.net.dns_message import Response, make_query, make_question, read_response
+from probe.net.dns_meaning import Response
+from probe.net.dns_message import make_query, make_question, read_response
 from probe.net.dns_plain import read_plain
 from probe.net.dns_question import Question, question_of
 from tests.support.arbitrary import examples

@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 
 from probe.core.model import DnsAnswer, DnsOutcome, DnsRecord
 from probe.lab.nameserver import NameServer
-from probe.net.dns_message import Response, make_query, make_question, read_response
+from probe.net.dns_message import make_query, make_question, read_response
 from probe.net.early import EarlyQuery, fire, system_servers
 from probe.net.resolve import MAX_STRAYS, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
+
+    from probe.net.dns_meaning import Response
 
 NAME = "customer.example.com"
 ZONE = """

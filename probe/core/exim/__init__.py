@@ -25,9 +25,11 @@ from probe.core.model import AddressKind, AskedHost, DnsOutcome, HostEvidence, M
 from probe.core.route import ExchangeKind, RouteState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from probe.core.callout import Callout
     from probe.core.fold import Judged
-    from probe.core.model import Evidence
+    from probe.core.model import DnsAnswer, Evidence
     from probe.core.route import Route
 
 
@@ -83,11 +85,11 @@ def _routed(evidence: Evidence, way: Route, callout: Callout) -> MtaView:
     if found is None:
         words = deferred(mailbox, "host lookup did not complete", routing=True)
         words = replace(words, log=(*_loops(evidence, way), *words.log))
-        return _view(MtaOutcome.DEFER, words, callout, seconds=dns_seconds(evidence))
+        return _view(MtaOutcome.DEFER, words, callout, seconds=dns_seconds(evidence.dns))
     says, explained = found
     lines = tuple(line.format(domain=evidence.address.domain) for line in explained)
     words = refused(mailbox, says, lines)
-    return _view(MtaOutcome.REJECT, words, callout, seconds=dns_seconds(evidence))
+    return _view(MtaOutcome.REJECT, words, callout, seconds=dns_seconds(evidence.dns))
 
 
 def _state(way: Route) -> RouteState:
@@ -106,9 +108,8 @@ def _loops(evidence: Evidence, way: Route) -> tuple[str, ...]:
     return tuple(f"CNAME loop for {name} encountered" for name in looping)
 
 
-def dns_seconds(evidence: Evidence) -> float | None:
+def dns_seconds(answers: Sequence[DnsAnswer]) -> float | None:
     """Say how long the look-ups take; None where one was given up, because resolvers have limits of their own."""
-    answers = evidence.dns
     if not answers:
         return 0.0
     asked, ended = answers[0].asked, answers[0].ended
@@ -241,7 +242,7 @@ def _called(hosts: tuple[HostEvidence, ...], way: Route, walk: _Walk, meetings: 
         *_named(callout),
         reply_lines=words.reply,
         log=words.log,
-        seconds=_add(dns_seconds(evidence), walk.seconds),
+        seconds=_add(dns_seconds(evidence.dns), walk.seconds),
         asked=tuple([_alone(host, meetings) for host, _ in walk.met]),
         cache=kept,
         clear=exim_cache.clear(kept, callout),

@@ -309,7 +309,8 @@ def served_others(session: Session) -> float:
         return 0.0
     spent, ready = 0.0, session.connect.ended
     for exchange in session.exchanges:
-        spent += max(0.0, exchange.sent - ready)
+        if exchange.sent > ready:
+            spent += exchange.sent - ready
         ready = exchange.ended
     return spent
 
