@@ -36,7 +36,7 @@ from probe.core.plan import Plan, follow_up
 from probe.core.reply import ReplyReader
 from probe.core.script import Script
 from probe.core.step import in_step
-from probe.core.surplus import Surplus
+from probe.core.surplus import Surplus, excess
 from probe.core.tape import Recorder
 from probe.core.turns import Around, Turns
 
@@ -54,7 +54,15 @@ SLICE = 1024
 """Octets that are read between two looks at the limits of `surplus`: of empty lines, each octet is a reply."""
 
 _CLOSE: tuple[Action, ...] = (Close(abort=False),)
-_STARTTLS, _TLS, _MAIL, _QUIT, _EXTRA = Stage.STARTTLS, Stage.TLS, Stage.MAIL, Stage.QUIT, Stage.EXTRA
+_AUDIT, _REPLY = Purpose.AUDIT, ExchangeOutcome.REPLY
+_BANNER, _STARTTLS, _TLS, _MAIL, _QUIT, _EXTRA = (
+    Stage.BANNER,
+    Stage.STARTTLS,
+    Stage.TLS,
+    Stage.MAIL,
+    Stage.QUIT,
+    Stage.EXTRA,
+)
 """Looked at for each reply: by the class, each access costs 0.1 us (Python 3.11)."""
 
 
@@ -73,6 +81,7 @@ class Conversation:
         "_exchanges",
         "_following",
         "_group",
+        "_local_ip",
         "_next",
         "_quiet",
         "_reader",
@@ -98,7 +107,8 @@ class Conversation:
         self.unasked: str | None = None
         """The mailbox that `following` gave and that was not asked for after all: MAIL for it was never answered."""
         self._following = following
-        self._script: Script | AuditScript
+        self._local_ip: str
+        self._script: Script | AuditScript  # from the greeting on
         self._reader = ReplyReader()
         self._tape = Recorder()
         self._exchanges: list[Exchange] = []
@@ -110,17 +120,17 @@ class Conversation:
         self._deadline: float | None = None
         self._quiet = 0.0  # end of the silence that a chatty peer is given
         self._chatty = False
-        self._surplus = Surplus()
-        self._turns = Turns(self._tape)
+        self._surplus: Surplus | None = None
+        self._turns: Turns | None = None  # from the first transaction on, where another may follow
         self._turning = False  # the reply to the RSET between two mailboxes is waited for
-        self._group = Group()
+        self._group: Group | None = None  # from the first one on
 
     @property
     def deadline(self) -> float | None:
         """When to call `timed_out` if no other event comes first; None when nothing is waited for."""
         if self.finished or self._deadline is None:
             return None
-        if self._next is None or self._group.unread or self._reader.pending:
+        if self._next is None or self._held_up():
             return self._deadline
         return min(self._quiet, self._deadline)
 
@@ -129,9 +139,8 @@ class Conversation:
     def connected(self, now: float, local_ip: str) -> tuple[Action, ...]:
         """Begin: the TCP connection stands, and `local_ip` is our end of it."""
         if not self.finished:
-            walk = AuditScript if self.plan.purpose is Purpose.AUDIT else Script
-            self._script = walk(self.plan, local_ip)
-            self._await(Stage.BANNER, now, self.plan.banner_timeout)
+            self._local_ip = local_ip
+            self._await(_BANNER, now, self.plan.banner_timeout)
         return ()
 
     def received(self, data: bytes, now: float) -> tuple[Action, ...]:
@@ -144,8 +153,9 @@ class Conversation:
             kept = self._tape.received(piece, now, self._secure)
             for reply in self._reader.feed(kept, now):
                 self._take(reply)
-            if self._surplus or self._reader.overflowed or len(kept) < len(piece):
-                why = self._surplus.excess(self._reader, whole=len(kept) == len(piece))
+            whole = len(kept) == len(piece)
+            if self._surplus is not None or self._reader.overflowed or not whole:
+                why = excess(self._surplus, self._reader, whole=whole)
                 if why is not None:
                     self._tape.dropped += max(0, len(data) - start - SLICE)
                     return self._flooded(why, now)
@@ -163,7 +173,7 @@ class Conversation:
         deadline = self.deadline
         if deadline is None or now < deadline:
             return ()
-        if self._next is not None and not self._group.unread and not self._reader.pending:
+        if self._next is not None and not self._held_up():
             if now >= self._quiet:
                 return self._send(self._next, now)
             return self._flooded("never quiet enough for the next command", now)
@@ -242,7 +252,7 @@ class Conversation:
 
     def _take(self, reply: Reply) -> None:
         """Pair a reply with the command that waits for one, or put it aside."""
-        if self._following is not None and self._group.passes_over(reply):
+        if self._group is not None and self._group.passes_over(reply):
             return  # the tape has it
         stage = self.awaiting
         if stage is not None and stage is not _TLS:
@@ -255,18 +265,24 @@ class Conversation:
             self._decide(_QUIT, reply.ended)
             return
         self._record(_EXTRA, None, reply.started, reply.ended, reply=reply)
+        if self._surplus is None:
+            self._surplus = Surplus()
         self._surplus.add(reply)
 
     def _answered(self, stage: Stage, reply: Reply) -> None:
         if self._turning:
             self._turning = False  # of no mailbox, then; the tape has it
         else:
-            self._record(stage, self._command, self._sent, reply.ended, reply=reply)
+            answered = Exchange(stage, self._command, self._sent, reply.ended, _REPLY, reply)
+            self._exchanges.append(answered)
         if stage is _MAIL:
             self.unasked = None
         self.awaiting = None
+        if stage is _BANNER:  # only now: thousands wait for theirs at a time
+            walk = AuditScript if self.plan.purpose is _AUDIT else Script
+            self._script = walk(self.plan, self._local_ip)
         after = self._script.follows(stage, reply)
-        if self._group.ahead:
+        if self._group is not None and self._group.ahead:
             command = self._group.follow(after, reply)
             if command is not None:
                 self.awaiting, self._command = after, command
@@ -274,6 +290,10 @@ class Conversation:
                 return
         if after is not None:
             self._decide(after, reply.ended)
+
+    def _held_up(self) -> bool:
+        """Whether more has to come before the next command can go out, however quiet the peer is."""
+        return self._reader.pending or (self._group is not None and self._group.unread > 0)
 
     def _decide(self, stage: Stage, now: float) -> None:
         self._next = stage
@@ -283,7 +303,7 @@ class Conversation:
         """Do what was decided, unless the peer may still be speaking."""
         if self._next is None:
             return self._farewell()
-        if self._group.unread:
+        if self._group is not None and self._group.unread:
             return ()
         if self._next is _TLS:
             # RFC 3207 4.2 again: what came in clear behind the 220 may be an attacker's. The tape has it.
@@ -301,7 +321,7 @@ class Conversation:
     def _turn(self, following: Callable[[bool], str | None], now: float) -> tuple[Action, ...]:
         """Ask for the next mailbox, if there is one and this peer may be asked; else say QUIT."""
         script = self._script
-        if not isinstance(script, Script) or not script.contented():
+        if self._turns is None or not isinstance(script, Script) or not script.contented():
             return self._send(_QUIT, now)
         mailbox = following(script.taken)
         if mailbox is None:
@@ -327,21 +347,21 @@ class Conversation:
         return _CLOSE
 
     def _send(self, stage: Stage, now: float) -> tuple[Action, ...]:
-        if self._following is not None:
-            if stage in _FIRST:
-                self._turns.open(self._exchanges)
-            elif stage is _QUIT:
-                self._turns.part()
+        if self._turns is not None and stage is _QUIT:
+            self._turns.part()
+        elif self._turns is None and self._following is not None and stage in _FIRST:
+            self._turns = Turns(self._tape, self._exchanges)
         self._await(stage, now, self.plan.quit_timeout if stage is _QUIT else self.plan.reply_timeout)
         return (self._write(stage, now),)
 
     def _say(self, stages: tuple[Stage, ...], now: float) -> tuple[Action, ...]:
         """Write the commands of these stages at once, the first of which is the one that is awaited."""
         together, self._command = written(self._script.command(stages[0]))
+        group = self._group = self._group or Group()
         for stage in stages[1:]:
             line, command = written(self._script.command(stage))
             together += line
-            self._group.add(stage, command)
+            group.add(stage, command)
         self._tape.sent(together, now, self._secure)
         return (Send(together),)
 
@@ -393,7 +413,8 @@ class Conversation:
         self._exchanges.append(Exchange(stage, command, sent, ended, outcome, reply, detail))
 
     def _note(self, text: str, now: float, detail: str | None = None) -> None:
-        self._turns.part()
+        if self._turns is not None:
+            self._turns.part()
         self._tape.note(f"{text}: {detail}" if detail else text, now, secure=self._secure)
 
 

@@ -62,16 +62,24 @@ class ReplyReader:
         """The reply in progress passed a limit; further bytes are dropped until `flush` or `discard`."""
         self._limit = limit
         self._regular_limit = min(_REGULAR_LIMIT, limit)
-        self._reset()
+        self._size = 0  # octets of the reply in progress, line ends included
+        # Of it, once it has begun; most replies come whole, and need none of this:
+        self._started: float
+        self._line: bytearray  # the line that has not ended yet
+        self._lines: list[str]
+        self._oddities: list[Oddity]  # each as often as it was met
+        self._code: int | None
+
+    def _begin(self, now: float) -> None:
+        self._started = now
+        self._line = bytearray()
+        self._lines = []
+        self._oddities = []
+        self._code = None
 
     def _reset(self) -> None:
         self.overflowed = False
-        self._size = 0  # octets of the reply in progress, line ends included
-        self._started = 0.0
-        self._line = bytearray()  # the line that has not ended yet
-        self._lines: list[str] = []
-        self._oddities: list[Oddity] = []  # each as often as it was met
-        self._code: int | None = None
+        self._size = 0
 
     @property
     def pending(self) -> bool:
@@ -80,18 +88,16 @@ class ReplyReader:
 
     def feed(self, data: bytes, now: float) -> list[Reply]:
         """Take the bytes that arrived at `now` (seconds); return the replies that they complete, in order."""
-        replies: list[Reply] = []
-        start = 0
         size = len(data)
         if not self._size and size <= self._regular_limit:
-            while start < size and (regular := _REGULAR.match(data, start)) is not None:
-                end = regular.end()
-                lines = data[start : end - 2].decode("latin-1").split("\r\n")
-                replies.append(Reply(int(regular[1]), tuple(lines), (), now, now))
-                start = end
+            regular = _regular(data)
+            if regular is not None:
+                return [Reply(code, lines, (), now, now) for code, lines in regular]
+        replies: list[Reply] = []
+        start = 0
         while start < size and not self.overflowed:
             if not self._size:
-                self._started = now
+                self._begin(now)
             newline = data.find(b"\n", start)
             stop = size if newline < 0 else newline + 1
             if stop - start > self._limit - self._size:
@@ -179,6 +185,24 @@ class ReplyReader:
         return Reply(reply.code, reply.lines, oddities, reply.started, reply.ended)
 
 
+@lru_cache(maxsize=256)
+def _regular(data: bytes) -> tuple[tuple[int, tuple[str, ...]], ...] | None:
+    """Read bytes that are whole replies with nothing odd about them, as code and lines; None for any others.
+
+    What is said to one callout is said to thousands, and kept once.
+    """
+    replies = []
+    start = 0
+    while start < len(data):
+        regular = _REGULAR.match(data, start)
+        if regular is None:
+            return None
+        end = regular.end()
+        replies.append((int(regular[1]), tuple(data[start : end - 2].decode("latin-1").split("\r\n"))))
+        start = end
+    return tuple(replies)
+
+
 def _split(line: str) -> tuple[int | None, str | None, str]:
     """Divide a line into code, separator (`-`, space, empty at the line's end, None if missing) and text."""
     digits = line[:3]
@@ -243,15 +267,22 @@ def keywords(reply: Reply) -> dict[str, str]:
     """Return the service extensions of an EHLO reply: keyword in upper case -> its parameters.
 
     The first line holds the domain and a greeting and is skipped (RFC 5321 4.1.1.1). Where a keyword comes
-    twice the first counts. A refusal offers nothing.
+    twice the first counts. A refusal offers nothing. Who is told the same gets the same dict: it is to be read only.
     """
-    offered: dict[str, str] = {}
     if reply.code is None or reply.code // 100 != 2:
-        return offered
-    # Without oddities each line is a code, one character, and text: the table of nearly every host is read so.
-    texts = [line[4:] for line in reply.lines] if not reply.oddities else texts_of(reply)
-    for text in texts[1:]:
+        return {}
+    look = _known_keywords if sum(map(len, reply.lines)) <= LINE_LIMIT else _keywords
+    return look(reply.lines)
+
+
+def _keywords(lines: tuple[str, ...]) -> dict[str, str]:
+    offered: dict[str, str] = {}
+    for line in lines[1:]:
+        text = _split(line)[2]
         keyword, _, parameters = text.strip(" \t").partition(" ")
         if keyword:
             offered.setdefault(keyword.upper(), parameters.strip())
     return offered
+
+
+_known_keywords = lru_cache(maxsize=256)(_keywords)  # as `_known_code`

@@ -15,7 +15,7 @@ EXTRA_OCTETS = 65536
 
 
 class Surplus:
-    """The unsolicited replies of one connection. It is false until there is one."""
+    """The unsolicited replies of one connection."""
 
     __slots__ = ("_octets", "_replies")
 
@@ -23,18 +23,21 @@ class Surplus:
         self._replies = 0
         self._octets = 0
 
-    def __bool__(self) -> bool:
-        return self._replies > 0
-
     def add(self, reply: Reply) -> None:
         """Count one more."""
         self._replies += 1
         self._octets += sum(len(line) + 2 for line in reply.lines)
 
-    def excess(self, reader: ReplyReader, *, whole: bool) -> str | None:
-        """Say which limit the peer has passed, if any; `whole`: the tape took all of its bytes."""
-        if reader.overflowed:
-            return "one reply without end"
-        if self._replies > EXTRA_REPLIES or self._octets > EXTRA_OCTETS:
-            return "replies without end that nobody asked for"
-        return None if whole else "more than a conversation can need"
+    @property
+    def endless(self) -> bool:
+        """Whether there are too many."""
+        return self._replies > EXTRA_REPLIES or self._octets > EXTRA_OCTETS
+
+
+def excess(surplus: Surplus | None, reader: ReplyReader, *, whole: bool) -> str | None:
+    """Say which limit the peer has passed, if any; `whole`: the tape took all of its bytes."""
+    if reader.overflowed:
+        return "one reply without end"
+    if surplus is not None and surplus.endless:
+        return "replies without end that nobody asked for"
+    return None if whole else "more than a conversation can need"

@@ -34,26 +34,22 @@ class _Turn(NamedTuple):
 
 
 class Turns:
-    """The mailboxes of one connection, in turn. It is empty until the second one's begins."""
+    """The mailboxes of one connection, in turn. It is made when the first transaction begins: so far all share.
+
+    It is false until the second one's turn begins.
+    """
 
     __slots__ = ("_began", "_opening", "_opening_tape", "_parted", "_past", "_tape")
 
-    def __init__(self, tape: Recorder) -> None:
+    def __init__(self, tape: Recorder, exchanges: list[Exchange]) -> None:
         self._tape = tape
         self._past: list[_Turn] = []
-        self._opening = 0  # exchanges that all mailboxes share
-        self._opening_tape = 0
-        self._began = 0  # where the tape of the present mailbox begins
+        self._opening = len(exchanges)
+        self._opening_tape = self._began = tape.mark()  # where the tape of the present mailbox begins
         self._parted: int | None = None  # where the farewell begins, once there is one
 
     def __bool__(self) -> bool:
         return bool(self._past)
-
-    def open(self, exchanges: list[Exchange]) -> None:
-        """Take it that the connection is open and the first transaction begins; what follows another counts not."""
-        if not self._opening:
-            self._opening = len(exchanges)
-            self._opening_tape = self._began = self._tape.mark()
 
     def turn(self, mailbox: str, exchanges: list[Exchange]) -> None:
         """End the turn of a mailbox, and take its exchanges out of the list."""

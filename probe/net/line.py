@@ -11,7 +11,7 @@ why it hung up. The socket is closed at once, because what was sent is the kerne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from probe.net import ready
 from probe.net.ready import READ, WRITE
@@ -19,7 +19,6 @@ from probe.net.ready import READ, WRITE
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Callable
 
 CHUNK = 16384
 """Octets that are read at once. A reply has some hundred; larger buffers cost the kernel's time to map them."""
@@ -28,27 +27,30 @@ READS = 64
 """Times that this is done to catch up: a peer that sends faster than we read is no silent one."""
 
 
-class Line:
-    """One socket, telling its owner what came (`received`) and, once, that it ended (`lost`).
+class Owner(Protocol):
+    """Whom a line tells."""
 
-    The socket comes from `reach`, watched. `lost` gets None for a FIN, and the error for anything else. The socket is
-    the owner's again after `release`, and closed after `close`; from either on nothing more is told.
+    def received(self, data: bytes) -> None:
+        """Take what came."""
+
+    def lost(self, error: OSError | None) -> None:
+        """Take it that the connection has ended: None for a FIN, and the error for anything else."""
+
+
+class Line:
+    """One socket, telling its owner what came and, once, that it ended.
+
+    The socket comes from `reach`, watched. It is the owner's again after `release`, and closed after `close`; from
+    either on nothing more is told.
     """
 
-    __slots__ = ("_error", "_fd", "_full", "_lost", "_ready", "_received", "_sock", "_unsent")
+    __slots__ = ("_error", "_fd", "_full", "_owner", "_ready", "_sock", "_unsent")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        received: Callable[[bytes], None],
-        lost: Callable[[OSError | None], None],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
         self._ready = ready.of(loop)
         self._sock = sock
         self._fd = sock.fileno()
-        self._received = received
-        self._lost = lost
+        self._owner = owner
         self._unsent = b""
         self._full = False  # the kernel, when it was last asked
         self._error: OSError | None = None  # of a `send`
@@ -101,7 +103,7 @@ class Line:
             self._end(error)
             return True
         if data:
-            self._received(data)
+            self._owner.received(data)
         else:
             self._end(self._error)
         return True
@@ -126,5 +128,5 @@ class Line:
 
     def _end(self, error: OSError | None) -> None:
         self.release()
-        self._lost(error)
+        self._owner.lost(error)
         self._sock.close()

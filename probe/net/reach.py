@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -260,5 +261,5 @@ def _stands(sock: socket.socket) -> bool:
 
 
 def _local_ip(sock: socket.socket) -> str | None:
-    ip: str = sock.getsockname()[0]
+    ip = sys.intern(sock.getsockname()[0])  # thousands of connections have the same
     return None if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 - compared, not bound: the kernel chose none

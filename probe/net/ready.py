@@ -110,16 +110,19 @@ class _Epoll:
         afterwards = self._afterwards = []
         for descriptor, events, tell in told:
             if tell is not None and self._tell.get(descriptor) is tell:
-                self._guarded(tell, events)
+                try:
+                    tell(events)
+                except Exception as bug:  # noqa: BLE001  # as the loop does with a callback of its own
+                    self._failed(bug)
         self._afterwards = None
         for callback in afterwards:
-            self._guarded(callback)
+            try:
+                callback()
+            except Exception as bug:  # noqa: BLE001  # as above
+                self._failed(bug)
 
-    def _guarded(self, callback: Callable[..., None], *args: int) -> None:
-        try:
-            callback(*args)
-        except Exception as bug:  # noqa: BLE001  # as the loop does with a callback of its own
-            self._loop.call_exception_handler({"message": "a socket's callback", "exception": bug})
+    def _failed(self, bug: Exception) -> None:
+        self._loop.call_exception_handler({"message": "a socket's callback", "exception": bug})
 
 
 class _ByLoop:

@@ -6,22 +6,23 @@ what comes unasked, joins what should stay apart, and would hide what we want to
 conversation first; the library gets to see only the reply to STARTTLS, after the conversation has read it as
 a 220, because its `start_tls` waits for one. Nothing but public names of the library is used.
 
-One timer serves the attempt to connect, the conversation's deadline, and the looks at a silent peer: when a peer has
-been silent for a second, and then each second, we ask what the kernel knows of the silence (`watch`). The timer is
-moved lazily: a connection that stands, a byte, or a whole answer does not touch it; it fires at its time, finds
-nothing due, and is set again. So most calls set one timer, and cancel it.
+One alarm serves the attempt to connect, the conversation's deadline, and the looks at a silent peer: when a peer has
+been silent for a second, and then each second, we ask what the kernel knows of the silence (`watch`). The alarm is
+moved lazily: a connection that stands, a byte, or a whole answer does not touch it; it comes at its time, finds
+nothing due, and is set again. So most calls set one alarm, and take it back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from math import inf
 from typing import TYPE_CHECKING, ParamSpec, cast
 
 from probe.core.conversation import Action, Close, Conversation, Send
 from probe.core.failures import errno_name, tls_error
-from probe.core.model import Purpose, Stage
-from probe.net import reach, tcp
+from probe.core.model import Connect, Purpose, Stage
+from probe.net import alarm, reach, tcp
 from probe.net.line import Line
 from probe.net.watch import Watch
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probe.core.conversation import Plan
-    from probe.core.model import Connect, Session, TcpInfo, Tls
+    from probe.core.model import Session, TcpInfo, Tls
     from probe.net.wire import Wire
 
 P = ParamSpec("P")
@@ -53,7 +54,8 @@ class Call:
     """
 
     __slots__ = (
-        "_attempt",
+        "_alarm",
+        "_alarm_due",
         "_clock",
         "_connected",
         "_conversation",
@@ -63,14 +65,13 @@ class Call:
         "_look_due",
         "_loop",
         "_negotiating_since",
+        "_reach",
         "_server_name",
         "_sessions",
         "_sock",
         "_stands",
         "_stirred",
         "_tcp",
-        "_timer",
-        "_timer_due",
         "_unread",
         "_upgrade",
         "_watch",
@@ -94,7 +95,7 @@ class Call:
         self._server_name = server_name
         self._conversation = Conversation(plan, following)
         small = plan.purpose is Purpose.SMALL_SEGMENTS
-        self._attempt = reach.Attempt(
+        self._reach: reach.Attempt | Connect = reach.Attempt(
             ip,
             port,
             timeout=connect_timeout,
@@ -109,8 +110,8 @@ class Call:
         self._line: Line | None = None
         self._wire: Wire | None = None
         self._ended: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._alarm: int | None = None  # as long as there is one
+        self._alarm_due = inf
         self._look_due = 0.0
         self._upgrade: asyncio.Task[None] | None = None
         self._unread = b""  # of the reply to STARTTLS, as long as it may not be a 220
@@ -140,28 +141,31 @@ class Call:
         It is that of the first mailbox; `sessions` has all of them. Cancelled, it says QUIT where the peer can read
         it, closes, and leaves `session` cut short.
         """
-        loop = self._loop = asyncio.get_running_loop()
-        self._ended = loop.create_future()
-        self._timer_due = min(self._attempt.due, self._clock() + SILENCE)
-        self._timer = loop.call_later(max(0.0, self._timer_due - self._clock()), self._on_timer)
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
         try:
-            self._attempt.begin(loop, self._reached)
+            self._begin(cast("reach.Attempt", self._reach))
             await self._ended
         except asyncio.CancelledError:
             if self._stands:
                 self._perform(self._conversation.interrupted(self._clock()))
             raise
         finally:
-            if not self._stands:
-                self._attempt.abandon()
-            if self._timer is not None:
-                self._timer.cancel()
+            if not isinstance(self._reach, Connect):
+                self._reach.abandon()
+            self._take_alarm_back()
         self._sessions = self.sessions()
         return self._sessions[0][1]
 
+    def _begin(self, attempt: reach.Attempt) -> None:
+        now = self._clock()
+        self._set_alarm(min(attempt.due, now + SILENCE), now)
+        attempt.begin(self._loop, self._reached)
+
     def give_up(self) -> None:
         """Wait no longer for the connection: if it does not stand yet, it has timed out."""
-        self._attempt.give_up()
+        if not isinstance(self._reach, Connect):
+            self._reach.give_up()
 
     def session(self) -> Session:
         """Return what is known at this moment of the first mailbox."""
@@ -172,7 +176,7 @@ class Call:
         if self._sessions is not None:
             return self._sessions
         now = self._clock()
-        connect = self._attempt.so_far()
+        connect = self._reach if isinstance(self._reach, Connect) else self._reach.so_far()
         if self._sock is None:
             return self._conversation.sessions(connect, now)
         info = tcp.tcp_info(self._sock, now) if self._tcp is None else self._tcp
@@ -188,6 +192,7 @@ class Call:
 
     def _reached(self, record: Connect, sock: socket.socket | None) -> None:
         """Begin the conversation, or end the call where nobody could be reached."""
+        self._reach = record  # the attempt is not kept: thousands wait at a time
         if sock is None:
             if self._ended is not None and not self._ended.done():
                 self._ended.set_result(None)
@@ -197,9 +202,8 @@ class Call:
             self._stands = True
             if self._connected is not None:
                 self._connected.set()
-            self._line = Line(self._loop, sock, self._read, self._lost)
+            self._line = Line(self._loop, sock, self)
             self._stirred = self._clock()
-            self._look_due = self._stirred + SILENCE
             self._perform(self._conversation.connected(self._stirred, record.local_ip or self._ip))
         except Exception as bug:  # noqa: BLE001  # whatever it is, it goes to whoever awaits `run`
             self._failed(bug)
@@ -222,7 +226,7 @@ class Call:
 
         return guarded
 
-    def _read(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Take what came in clear: the path of nearly every byte."""
         try:
             self._stirred = self._clock()
@@ -230,7 +234,7 @@ class Call:
         except Exception as bug:  # noqa: BLE001  # as above
             self._failed(bug)
 
-    def _received(self, data: bytes) -> None:
+    def _received_by_wire(self, data: bytes) -> None:
         """Take what came over the wire, the reply to STARTTLS first."""
         talk = self._conversation
         asked = talk.awaiting is Stage.STARTTLS
@@ -246,7 +250,8 @@ class Call:
                 self._stop_upgrade()
         self._perform(actions)
 
-    def _lost(self, error: Exception | None) -> None:
+    def lost(self, error: Exception | None) -> None:
+        """Take the end of the connection, by the peer or by an error."""
         reset = isinstance(error, ConnectionError)
         detail: str | None = None
         if isinstance(error, ssl.SSLError):
@@ -258,10 +263,11 @@ class Call:
         except Exception as bug:  # noqa: BLE001  # as above
             self._failed(bug)
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        if not self._stands:
-            self._wait_to_connect()
+    def wake(self) -> None:
+        """Look whether the time of anything is up (see `alarm`)."""
+        self._alarm, self._alarm_due = None, inf
+        if not isinstance(self._reach, Connect):
+            self._wait_to_connect(self._reach)
             return
         try:
             if self._line is not None:
@@ -272,13 +278,12 @@ class Call:
         except Exception as bug:  # noqa: BLE001  # as above
             self._failed(bug)
 
-    def _wait_to_connect(self) -> None:
-        left = self._attempt.due - self._clock()
-        if left > 0:
-            self._timer_due = self._attempt.due
-            self._timer = self._loop.call_later(left, self._on_timer)
+    def _wait_to_connect(self, attempt: reach.Attempt) -> None:
+        now = self._clock()
+        if attempt.due > now:
+            self._set_alarm(attempt.due, now)
         else:
-            self._attempt.give_up()
+            attempt.give_up()
 
     def _look(self) -> None:
         """Look at a peer that has been silent for a while, at most once a second."""
@@ -290,10 +295,10 @@ class Call:
                 self._watch = Watch(self._sock)
             why = self._watch.look(now)
             if self._watch.ended_by is not None:
-                self._lost(self._watch.ended_by)
+                self.lost(self._watch.ended_by)
             elif why is not None:
                 self._perform(self._conversation.given_up(now, why))
-        self._set_timer()
+        self._keep_awake()
 
     # --- actions -----------------------------------------------------------------------------------
 
@@ -309,7 +314,7 @@ class Call:
             else:
                 self._unread = b""
                 self._upgrade = self._loop.create_task(self._negotiate())
-        self._set_timer()
+        self._keep_awake()
 
     def _hang_up(self, *, abort: bool) -> None:
         if self._sock is not None and self._tcp is None:
@@ -334,23 +339,27 @@ class Call:
             self._upgrade.cancel()
             self._upgrade = None
 
-    def _set_timer(self) -> None:
+    def _keep_awake(self) -> None:
+        """See to it that an alarm comes before the next thing that is due."""
         deadline = self._conversation.deadline
         if deadline is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._take_alarm_back()
             return
-        timer, timer_due = self._timer, self._timer_due
-        if timer is not None and timer_due <= deadline and timer_due <= self._stirred + SILENCE:
-            return  # as nearly always: it fires early, finds nothing due, and is set again
+        if self._alarm_due <= deadline and self._alarm_due <= self._stirred + SILENCE:
+            return  # as nearly always: it comes early, finds nothing due, and is set again
         due = min(deadline, max(self._look_due, self._stirred + SILENCE))
-        if timer is not None:
-            if timer_due <= due:
-                return
-            timer.cancel()
-        self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._on_timer)
-        self._timer_due = due
+        if self._alarm_due > due:
+            self._take_alarm_back()
+            self._set_alarm(due, self._clock())
+
+    def _set_alarm(self, due: float, now: float) -> None:
+        self._alarm = alarm.wake(self._loop, self, max(0.0, due - now))
+        self._alarm_due = due
+
+    def _take_alarm_back(self) -> None:
+        if self._alarm is not None:
+            alarm.let_sleep(self._loop, self, self._alarm)
+            self._alarm, self._alarm_due = None, inf
 
     # --- TLS ---------------------------------------------------------------------------------------
 
@@ -365,13 +374,13 @@ class Call:
         unsent = line.release()
         self._line = None
         wire = self._wire = Wire(
-            self._loop, received=self._guarded(self._received), lost=self._guarded(self._lost)
+            self._loop, received=self._guarded(self._received_by_wire), lost=self._guarded(self.lost)
         )
         try:
             await self._loop.create_connection(lambda: wire, sock=sock)
         except OSError as error:  # the peer was gone before there was a transport
             sock.close()
-            self._lost(error)
+            self.lost(error)
             return
         except BaseException:  # cancelled meanwhile: nobody else would close it
             if wire.transport is None:

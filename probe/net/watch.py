@@ -43,6 +43,8 @@ class Watch:
     which the connection was found to have ended.
     """
 
+    __slots__ = ("_asking", "_silence", "_sock", "ended_by", "soft_error")
+
     def __init__(self, sock: socket.socket) -> None:
         self.soft_error: str | None = None
         self.ended_by: OSError | None = None
@@ -83,18 +85,22 @@ class Watch:
 class Silence:
     """The judgement alone, from one look to the next."""
 
+    __slots__ = ("_came", "_repeated", "_went")
+
     def __init__(self) -> None:
-        self._since: TcpInfo | None = None  # the first look since something came
+        self._came: int | None = None  # segments, until the first look since the last of them
+        self._went = 0  # likewise, and those of a time-out that had begun by then
+        self._repeated = 0
 
     def in_vain(self, info: TcpInfo, *, stuck: bool) -> str | None:
         """Return why no answer can come, None if it can; `stuck` when bytes wait behind a gap."""
-        if self._since is None or info.segs_in != self._since.segs_in:
-            self._since = info
+        if info.segs_in != self._came:
+            self._came, self._went, self._repeated = info.segs_in, info.segs_out, info.retransmits
         if stuck and info.last_data >= STUCK_AFTER:
             return f"the end of the reply is here, and its beginning has not come for {info.last_data:.1f} s"
         # A time-out means two segments without an answer: the one that was sent, and its repetition.
-        before = self._since.retransmits + 1 if self._since.retransmits else 0
-        unanswered = info.segs_out - self._since.segs_out + before
+        before = self._repeated + 1 if self._repeated else 0
+        unanswered = info.segs_out - self._went + before
         if info.last_ack >= GIVE_UP_AFTER and unanswered >= UNANSWERED:
             return f"{unanswered} segments got no answer of any kind in {info.last_ack:.1f} s"
         return None

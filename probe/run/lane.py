@@ -10,7 +10,7 @@ what intercepts port 25 near us does so for every host. When one of those shows 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from probe.run.lookout import CHECK_GRACE, SLOW, SUSPICION, Lookout
 from probe.run.question import callout_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable
 
     from probe.core.conversation import Plan
     from probe.core.model import Canary, HostEvidence, Options, Session
@@ -129,25 +129,29 @@ class Lanes:
         with_random: bool,
         taken: str | None,
         doubted: bool,
-        again: Callable[[], Awaitable[bool]],
-        rescue: Callable[[list[Heard]], None],
-    ) -> Coroutine[None, None, Visit]:
-        """Ask a mail host about these addresses, over one connection; only cancellation raises.
+        leave: Leave,
+    ) -> _Lane:
+        """Give the visit that asks a mail host about these addresses, over one connection, when it is `run`.
 
         `taken` is a mailbox of the domain that the host has taken before; where it is `doubted`, it is asked for that
-        again also behind the refusal of a single address. `again` waits until the same host may be connected to once
-        more, false if that cannot be soon. `rescue` gets what is finished when the visit is cancelled.
+        again also behind the refusal of a single address.
         """
-        lane = _Lane(self, target, asked, clock, again, rescue, with_random=with_random)
+        lane = _Lane(self, target, asked, clock, leave, with_random=with_random)
         lane.vouch(taken, doubted=doubted)
-        return lane.run()
+        return lane
+
+
+class Leave(Protocol):
+    """The leave to talk to one mail host."""
+
+    async def again(self) -> bool:
+        """Wait until the host may be connected to once more; false if that cannot be soon."""
 
 
 class _Lane:
     """The live state of one visit, of which thousands wait at a time: hence the slots, and how little `run` awaits."""
 
     __slots__ = (
-        "_again",
         "_asked",
         "_began",
         "_behind",
@@ -164,10 +168,10 @@ class _Lane:
         "_expired",
         "_half",
         "_lanes",
+        "_leave",
         "_lookout",
         "_named",
         "_refusals",
-        "_rescue",
         "_sessions",
         "_settings",
         "_taken",
@@ -182,12 +186,10 @@ class _Lane:
         target: Target,
         asked: list[Asked],
         clock: Callable[[], float],
-        again: Callable[[], Awaitable[bool]],
-        rescue: Callable[[list[Heard]], None],
+        leave: Leave,
         *,
         with_random: bool,
     ) -> None:
-        self._rescue = rescue
         self._lanes = lanes
         self._engine = lanes.engine
         self._settings = lanes.engine.settings
@@ -203,7 +205,7 @@ class _Lane:
         self._control: Session | None = None
         """That question, once its MAIL has been answered."""
         self._clock = clock
-        self._again = again
+        self._leave = leave
         self._enough = clock() + min(self._settings.timeout / 2, SERIES)
         self._call: Call | None = None
         self._began = 0.0
@@ -226,7 +228,7 @@ class _Lane:
         self._doubted = doubted
 
     async def run(self) -> Visit:
-        """Make the visit."""
+        """Make the visit; only cancellation raises, and then some of it may be `finished`."""
         task = self._task = asyncio.current_task()
         cancelled = 0 if task is None else task.cancelling()
         extra: tuple[Session, ...] = ()
@@ -246,7 +248,6 @@ class _Lane:
             except asyncio.CancelledError:
                 # Ours, or also that of somebody else: the same question as in `asyncio.Timeout`.
                 if task is None or not self._expired or task.uncancel() > cancelled:
-                    self._rescue(self._finished())
                     raise
             return self._visit(extra, cut_short=self._expired)
         finally:
@@ -256,7 +257,7 @@ class _Lane:
             # Both know this visit. In a cycle all of its sessions would lie until Python looks for garbage.
             self._call = self._lookout = None
 
-    def _finished(self) -> list[Heard]:
+    def finished(self) -> list[Heard]:
         """Give the addresses that have their answer, although the connection had to be left before its end."""
         finished = []
         for asked, session in zip(self._asked, self._sessions[:-1], strict=False):
@@ -389,7 +390,7 @@ class _Lane:
             plan = follow_up(plan, sessions[-1])
             if plan is None:
                 break
-            if not await self._again():
+            if not await self._leave.again():
                 self._half = True
                 break
             goes_on = self._following if plan.purpose is Purpose.CLEAR else None

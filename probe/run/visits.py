@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
@@ -132,17 +133,20 @@ class Visits:
             now = self._clock()
             zero = work.look.opened if now - work.look.opened < DNS_AGE else now
             started = self._started + zero
-            monotonic = time.monotonic
-            visit = await self._lanes.visit(
+            lane = self._lanes.visit(
                 work.target,
                 chunk,
                 lambda: monotonic() - started,
                 with_random=self._random.asks(work.domain),
                 taken=self._taken.of(work.domain, work.target.ip),
                 doubted=self._hosts.doubted(work.target.ip),
-                again=turn.again,
-                rescue=lambda finished: self._rescue(work, finished, zero),
+                leave=turn,
             )
+            try:
+                visit = await lane.run()
+            except asyncio.CancelledError:
+                self._rescue(work, lane.finished(), zero)
+                raise
             displeasure = visit.displeased
             self._hear(work, visit, zero, displeasure)
         except (StoreError, SpoolError):

@@ -28,14 +28,15 @@ JUDGED: dict[str, Evidence] = {name: record.judged(name).evidence for name in re
 
 
 def lane(*addresses: str, with_random: bool) -> _Lane:
-    async def again() -> bool:
-        return True
+    class Always:
+        async def again(self) -> bool:
+            return True
 
     engine = Engine(CHOSEN)
     target = Target(TARGET.name, TARGET.ip, TARGET.preference, TARGET.origin, TARGET.scope, None)
     asked = [Asked(Entry(text, text, parse(text).domain), parse(text)) for text in addresses]
     lanes = Lanes(engine, options_of(CHOSEN, helo=CHOSEN.helo), seed=7)
-    return _Lane(lanes, target, asked, lambda: 0.0, again, lambda _: None, with_random=with_random)
+    return _Lane(lanes, target, asked, lambda: 0.0, Always(), with_random=with_random)
 
 
 def test_the_random_mailbox_comes_with_the_first_address_and_only_where_it_is_wanted() -> None:
