@@ -52,6 +52,10 @@ COMMANDS: dict[Stage, str] = {
     Stage.QUIT: "QUIT",
 }
 
+_EHLO, _MAIL, _RCPT, _RSET, _QUIT = Stage.EHLO, Stage.MAIL, Stage.RCPT, Stage.RSET, Stage.QUIT
+_NEVER, _REAL_SENDER = TlsMode.NEVER, Purpose.REAL_SENDER
+"""Looked at in every conversation: by the class, each access costs 0.1 us (Python 3.11)."""
+
 
 class Script:
     """The walk of one connection, for a plan and our own address on it (None when it is not known)."""
@@ -76,9 +80,9 @@ class Script:
         self._answer: Reply | None = None  # about the mailbox, when it ended the question
         self._offered: dict[str, str] = {}
         self._secure = False
-        self._after_rset = Stage.QUIT
+        self._after_rset = _QUIT
         self._random_retried = False
-        again = plan.purpose is Purpose.REAL_SENDER  # then `mail_from` is the real sender already
+        again = plan.purpose is _REAL_SENDER  # then `mail_from` is the real sender already
         self._parts = {
             "helo": helo_argument(plan, local_ip),
             "sender": plan.mail_from,
@@ -96,7 +100,7 @@ class Script:
         """Whether the last answer was a clean one about the mailbox, so that another may be asked for."""
         if self._answer is None:
             return False
-        return _positive(self._answer) or spares_us(self._read(self._answer, Stage.RCPT))
+        return _positive(self._answer) or spares_us(self._read(self._answer, _RCPT))
 
     @property
     def pipelines(self) -> bool:
@@ -109,7 +113,7 @@ class Script:
         utf8 = not mailbox.isascii()
         if utf8 and "SMTPUTF8" not in self._offered:
             return None
-        self._after_rset = Stage.MAIL
+        self._after_rset = _MAIL
         # Once is enough: whether a host takes any local part is true of the domain.
         self._plan = structs.replace(self._plan, rcpt=mailbox, random_rcpt=None, utf8=utf8)
         self._parts["rcpt"], self._parts["utf8"] = mailbox, " SMTPUTF8" if utf8 else ""
@@ -121,8 +125,8 @@ class Script:
         # after 421 (3.8) the server closes whatever we say.
         odd = reply.code is None or not 200 <= reply.code < 600
         self._answer = None
-        if (odd or reply.code == 421) and stage is not Stage.QUIT:
-            return Stage.QUIT
+        if (odd or reply.code == 421) and stage is not _QUIT:
+            return _QUIT
         return self.FOLLOWS[stage](self, reply)
 
     def secured(self) -> Stage:
@@ -131,11 +135,11 @@ class Script:
         # SMTP service extensions, which was not obtained from the TLS negotiation itself."
         self._offered = {}
         self._secure = True
-        return Stage.EHLO
+        return _EHLO
 
     def _banner(self, reply: Reply) -> Stage:
         # RFC 5321 3.1: a server that opens with 554 "MUST still wait for the client to send a QUIT".
-        return Stage.EHLO if _positive(reply) else Stage.QUIT
+        return _EHLO if _positive(reply) else _QUIT
 
     def _ehlo(self, reply: Reply) -> Stage:
         if not _positive(reply):
@@ -145,43 +149,43 @@ class Script:
         return self._greeted()
 
     def _helo(self, reply: Reply) -> Stage:
-        return self._greeted() if _positive(reply) else Stage.QUIT
+        return self._greeted() if _positive(reply) else _QUIT
 
     def _greeted(self) -> Stage:
         plan = self._plan
         if not self._secure:
-            wanted = plan.offer_tls and plan.tls is not TlsMode.NEVER
+            wanted = plan.offer_tls and plan.tls is not _NEVER
             if wanted and "STARTTLS" in self._offered:
                 return Stage.STARTTLS
             if plan.tls is TlsMode.REQUIRE:
-                return Stage.QUIT
+                return _QUIT
         return self._transaction()
 
     def _transaction(self) -> Stage:
         # RFC 6531 3.2: a mailbox with UTF-8 goes only to a server that offers SMTPUTF8.
         if self._plan.utf8 and "SMTPUTF8" not in self._offered:
-            return Stage.QUIT
-        return Stage.MAIL_REAL if self._plan.purpose is Purpose.REAL_SENDER else Stage.MAIL
+            return _QUIT
+        return Stage.MAIL_REAL if self._plan.purpose is _REAL_SENDER else _MAIL
 
     def _starttls(self, reply: Reply) -> Stage:
         if reply.code == 220:
             return Stage.TLS
         # After any other 2xx or 3xx the peer may expect a handshake or a command: better neither.
         refused = reply.code is not None and reply.code >= 400
-        return self._transaction() if refused and self._plan.tls is TlsMode.AUTO else Stage.QUIT
+        return self._transaction() if refused and self._plan.tls is TlsMode.AUTO else _QUIT
 
     def _mail(self, reply: Reply) -> Stage:
         if _positive(reply):
-            return Stage.RCPT
-        return Stage.MAIL_REAL if self._asks_again(Stage.MAIL, reply) else Stage.QUIT
+            return _RCPT
+        return Stage.MAIL_REAL if self._asks_again(_MAIL, reply) else _QUIT
 
     def _rcpt(self, reply: Reply) -> Stage:
-        if self._asks_again(Stage.RCPT, reply):
+        if self._asks_again(_RCPT, reply):
             self._after_rset = Stage.MAIL_REAL
-            return Stage.RSET
+            return _RSET
         self._answer = reply
         self.taken = _positive(reply)
-        return Stage.RCPT_RANDOM if self.taken and self._plan.random_rcpt is not None else Stage.QUIT
+        return Stage.RCPT_RANDOM if self.taken and self._plan.random_rcpt is not None else _QUIT
 
     def _asks_again(self, stage: Stage, reply: Reply) -> bool:
         # Only a refusal is read for it: an acceptance pays for no phrase.
@@ -198,22 +202,22 @@ class Script:
         if too_many and not _positive(reply) and not self._random_retried:
             self._random_retried = True
             self._after_rset = Stage.MAIL_AGAIN
-            return Stage.RSET
+            return _RSET
         if not self._random_retried:  # who takes one recipient at a time would rather not be asked more
             self._answer = reply
-        return Stage.QUIT
+        return _QUIT
 
     def _rset(self, reply: Reply) -> Stage:
-        return self._after_rset if _positive(reply) else Stage.QUIT
+        return self._after_rset if _positive(reply) else _QUIT
 
     def _mail_again(self, reply: Reply) -> Stage:
-        return Stage.RCPT_RANDOM if _positive(reply) else Stage.QUIT
+        return Stage.RCPT_RANDOM if _positive(reply) else _QUIT
 
     def _mail_real(self, reply: Reply) -> Stage:
-        return Stage.RCPT_REAL if _positive(reply) else Stage.QUIT
+        return Stage.RCPT_REAL if _positive(reply) else _QUIT
 
     def _rcpt_real(self, _reply: Reply) -> Stage:
-        return Stage.QUIT
+        return _QUIT
 
     def _quit(self, _reply: Reply) -> None:
         return None
