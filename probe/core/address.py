@@ -55,10 +55,11 @@ def _plain(text: str) -> Address | None:
     found = _PLAIN.fullmatch(text)
     if found is None or len(text) > _PLAIN_LIMIT:
         return None
-    local, domain = found[1], found[2].lower()
+    local, named = found.groups()
+    domain = named.lower()
     if len(local) > LOCAL_LIMIT or "xn--" in domain:
         return None
-    mailbox = f"{local}@{domain}"
+    mailbox = text if domain == named else f"{local}@{domain}"
     small = local.lower()
     shaped = "+" in local or "srs" in small or "reply" in small  # what is left of the marks of `_forms`
     forms = _forms(local, domain) if shaped else ()
