@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-CACHE = 8 * 1024
+CACHE = 4 * 1024
 """KiB of pages that stay in memory; the rest is on disk."""
 
 
