@@ -25,7 +25,7 @@ from probe.core.expiry import HELD_BACK
 from probe.core.politeness import Limits
 from probe.core.tally import Tally
 from probe.net.ledger import MemoryLedger, StoreLedger
-from probe.net.spool import Spool, SpoolError
+from probe.net.spool import OPEN, Spool, SpoolError
 from probe.net.store import Store, StoreError
 from probe.net.store_writer import StoreWriter
 from probe.run.batch import Batch
@@ -112,11 +112,11 @@ class _Run:
     def _resume(self, output: OutputFile) -> None:
         """Learn what the output file has, so that it is neither asked nor written again."""
 
-        def answers() -> Iterator[tuple[str, bool]]:
+        def answers() -> Iterator[tuple[str, int]]:
             for earlier in output.earlier():
-                if earlier.is_final:
+                if earlier.answer != OPEN:
                     self._tally.add(earlier.cause, earlier.reason)
-                yield earlier.key, earlier.is_final
+                yield earlier.key, earlier.answer
 
         self._spool.know(answers())
         self._tally.earlier = self._tally.done

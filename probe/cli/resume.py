@@ -15,6 +15,7 @@ from probe.cli.keeping import Watched
 from probe.codec import SIZE_LIMIT
 from probe.core.expiry import HELD_BACK
 from probe.core.model import Cause
+from probe.net.spool import FINAL, OPEN, TAKEN
 from probe.show.printable import cell
 from probe.show.tally import csv_header
 
@@ -36,9 +37,11 @@ class Earlier(msgspec.Struct, frozen=True):
     reason: str
 
     @property
-    def is_final(self) -> bool:
-        """Whether the address need not be asked again."""
-        return self.reason != HELD_BACK
+    def answer(self) -> int:
+        """What it says of the address, in the words of the spool."""
+        if self.reason == HELD_BACK:
+            return OPEN
+        return TAKEN if self.cause == Cause.SENDER_EXISTS else FINAL
 
 
 class OutputFile:

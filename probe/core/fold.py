@@ -215,9 +215,12 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         for item in tried
         if item.row.cause is Cause.MISSING_SENDER and item.rule.reason not in _HOST_WIDE
     ]
+    waiting = next((item for item in judged if item.host.skipped is Skip.HELD_BACK), None)
+    if missing and not accepting and waiting is not None and judged.index(waiting) < judged.index(missing[0]):
+        # A host that comes first knows better than one behind it, and can be asked tomorrow.
+        return _held_back(waiting, evidence)
     if accepting or missing:
-        held_back = any(item.host.skipped is Skip.HELD_BACK for item in judged)
-        return _definite(accepting, missing, tried, held_back=held_back)
+        return _definite(accepting, missing, tried, held_back=waiting is not None)
     if stopped(evidence) and (len(tried) < len(_asked(judged)) or not tried):
         return _unfinished(evidence, tried or tuple(item for item in judged if item.host.sessions))
     telling = [item for item in tried if item.rule.reason not in _HOST_WIDE]
@@ -226,7 +229,6 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         return _rests_on(best)
     if tried:
         return _rests_on(tried[0]) if _everybody_was_asked(judged, way, evidence) else _partly(tried[0])
-    waiting = next((item for item in judged if item.host.skipped is Skip.HELD_BACK), None)
     return _without_host(way, evidence) if waiting is None else _held_back(waiting, evidence)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CACHE = 4 * 1024
 """KiB of pages that stay in memory; the rest is on disk."""
 
+OPEN, FINAL, TAKEN = 0, 1, 2
+"""What an earlier run has found of an address: it is asked again; its answer stands; and that is that it exists."""
+
 
 class SpoolError(Exception):
     """Waiting addresses cannot be kept. The text is one line with the mend."""
@@ -63,7 +66,8 @@ CREATE TABLE ready (turn INTEGER PRIMARY KEY, domain INTEGER);
 CREATE TRIGGER new AFTER INSERT ON domain BEGIN INSERT INTO ready (domain) VALUES (new.id); END;
 CREATE TRIGGER woken AFTER UPDATE ON domain WHEN new.state = 1 BEGIN INSERT INTO ready (domain) VALUES (new.id); END;
 CREATE TABLE parked (provider TEXT, turn INTEGER, domain INTEGER, PRIMARY KEY (provider, turn)) WITHOUT ROWID;
-CREATE TABLE known (key TEXT PRIMARY KEY, final INTEGER) WITHOUT ROWID;
+CREATE TABLE known (key TEXT PRIMARY KEY, answer INTEGER) WITHOUT ROWID;
+CREATE TABLE taken (domain TEXT PRIMARY KEY, mailbox TEXT) WITHOUT ROWID;
 CREATE TABLE held (position INTEGER PRIMARY KEY, line BLOB);
 CREATE TABLE trouble (domain TEXT, cause TEXT, failing INTEGER, PRIMARY KEY (domain, cause)) WITHOUT ROWID;
 """
@@ -109,15 +113,15 @@ class Spool:
 
     # --- in ---------------------------------------------------------------------------------------------
 
-    def know(self, answers: Iterable[tuple[str, bool]]) -> None:
+    def know(self, answers: Iterable[tuple[str, int]]) -> None:
         """Take the keys of addresses that an earlier run has answered; to be called before `add`.
 
-        Beside each stands whether the answer is final; who has another one is asked again. The last of a key counts.
+        Beside each stands the answer: `OPEN`, `FINAL` or `TAKEN`. The last of a key counts.
         """
         with _told:
             self._db.execute("BEGIN")
             self._db.executemany(
-                "INSERT INTO known VALUES (?, ?) ON CONFLICT DO UPDATE SET final = excluded.final", answers
+                "INSERT INTO known VALUES (?, ?) ON CONFLICT DO UPDATE SET answer = excluded.answer", answers
             )
             self._db.execute("COMMIT")
             self._knows_some = True
@@ -130,7 +134,8 @@ class Spool:
             execute("BEGIN")
             for row in rows:
                 # Of one that is known the mailbox is remembered too, so that another spelling is a duplicate.
-                known = self._knows_some and self._answer(row) == (1,)
+                answer = self._answer(row) if self._knows_some else None
+                known = answer in {FINAL, TAKEN}
                 position = -self._known - 1 if known else self._position + 1
                 given = None if row.given == row.mailbox else row.given
                 taken = execute(
@@ -140,6 +145,8 @@ class Spool:
                     self._duplicates += 1
                 elif known:
                     self._known += 1
+                    if answer == TAKEN and row.mailbox.isascii():
+                        execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (row.domain, row.mailbox))
                 else:
                     self._position = position
                     new.append((position, row.domain))
@@ -155,12 +162,19 @@ class Spool:
     def is_asked_again(self, row: Waiting) -> bool:
         """Whether an earlier run has given this address an answer that is not final."""
         with _told:
-            return self._knows_some and self._answer(row) == (0,)
+            return self._knows_some and self._answer(row) == OPEN
 
-    def _answer(self, row: Waiting) -> tuple[int] | None:
-        found = self._db.execute("SELECT final FROM known WHERE key = ?", (self._key(row),))
-        answer: tuple[int] | None = found.fetchone()
-        return answer
+    def taken(self, domain: str) -> str | None:
+        """Give an address of a domain that was taken in an earlier run; None where none is among those that came in."""
+        if not self._knows_some:
+            return None
+        with _told:
+            found = self._db.execute("SELECT mailbox FROM taken WHERE domain = ?", (domain,)).fetchone()
+            return None if found is None else str(found[0])
+
+    def _answer(self, row: Waiting) -> int | None:
+        found = self._db.execute("SELECT answer FROM known WHERE key = ?", (self._key(row),)).fetchone()
+        return None if found is None else int(found[0])
 
     def _wait(self, rows: list[tuple[int, str]]) -> None:
         """Let these positions wait, each with its domain, which is ready then when it was idle or new.

@@ -37,12 +37,16 @@ class Seen(Struct, frozen=True):
 
 
 class Asked(Struct):
-    """An address that waits for a mail host. `seen` are the hosts that have not settled it, `tries` its visits."""
+    """An address that waits for a mail host. `seen` are the hosts that have not settled it, `tries` its visits.
+
+    `denied`: the host called it unknown behind others, and it is asked for again.
+    """
 
     entry: Entry
     address: Address
     seen: tuple[Seen, ...] = ()
     tries: int = 0
+    denied: bool = False
 
 
 class Suspect(Struct):

@@ -9,10 +9,12 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from probe.core.address import parse
+from probe.core.model import AddressForm, Cause
 from probe.core.route import route
 from probe.net.lookup import Lookups
 from probe.net.organisation import organisational_domains
 from probe.run.agenda import Asked
+from probe.run.learned import Taken
 from probe.settings import DNS_TRIES
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Domains:
         self._answered = answered
         self._per_connection = per_connection
         self._seed = seed
+        self.taken = Taken(spool.taken)
         self._fetched: dict[str, list[Asked]] = {}
         self._providers: dict[str, str] = {}
         self._suffixes: asyncio.Task[dict[str, str]] | None = None
@@ -105,8 +108,10 @@ class Domains:
                 report = known.get(asked.address.mailbox)
                 if report is None:
                     rest.append(asked)
-                else:
-                    self._answered(asked.entry, report)
+                    continue
+                if report.cause is Cause.SENDER_EXISTS and AddressForm.UTF8 not in asked.address.forms:
+                    self.taken.remember(domain, asked.address.mailbox)
+                self._answered(asked.entry, report)
             if rest:
                 return rest
         return []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from probe.core import phrases
 from probe.core.dropped import cannot_go_on, displeased_by_the_next, is_shifted
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SETTLED = frozenset({Cause.SENDER_EXISTS, Cause.MISSING_SENDER})
 """The causes that leave nothing to ask."""
 _WITNESS = "an address that had been taken was asked for once more, and taken"
-_OF_CONTROL = frozenset({Stage.MAIL, Stage.RCPT})
 
 
 class Heard(Struct):
@@ -82,9 +82,11 @@ def hear(
     vouched = None if control is None or shifted else _vouches(control)
     witness = control if vouched else None
     tail = _tail(told) if last or controls else 0
-    signs = [displeased(session) for session in (*told[-1], *filter(None, [control]))]
+    signs = [displeased(session) for session in told[-1]]
     rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
-    if dropped:
+    if controls and not vouched:
+        signs.append(_at_the_control(control, vouched=vouched))
+    elif dropped:
         signs.append(displeased_by_the_next(final))
     judged: dict[tuple[object, ...], bool] = {}
     heard = []
@@ -98,8 +100,6 @@ def hear(
         heard.append(Heard(asked[number], host, cut_short and number == last, broken))
     if tail and not vouched:
         _doubt(heard[-tail:], alone=tail == len(heard) and not controls, first=heard[0])
-    if vouched is False:
-        signs.append(Displeasure(Sign.LATER))
     return Visit(
         heard=heard,
         unasked=list(asked[len(told) :]),
@@ -139,17 +139,35 @@ def _vouched_for(sessions: tuple[Session, ...], control: Session) -> tuple[Sessi
     tape = session.tape
     at = next(exchange.ended for exchange in control.exchanges if exchange.stage is Stage.RCPT)
     note = Tape(at, at, Direction.NOTE, _WITNESS, tape[-1].secure)
-    sent = (n for n, entry in enumerate(tape) if entry.direction is Direction.SENT)
-    quit_at = next((n for n in sent if tape[n].data.startswith("QUIT")), len(tape))
-    return (*sessions[:-1], replace(session, tape=(*tape[:quit_at], note, *tape[quit_at:])))
+    # What follows it is the farewell, or what else ended the connection.
+    later = (n for n, entry in enumerate(tape) if entry.t >= at and entry.direction is not Direction.RECEIVED)
+    place = next(later, len(tape))
+    return (*sessions[:-1], replace(session, tape=(*tape[:place], note, *tape[place:])))
 
 
 def _vouches(control: Session) -> bool | None:
-    """Whether an address that had been taken was taken again; None where the answer is neither a yes nor a no."""
+    """Whether an address that had been taken was taken again; None where it was refused in other words than unknown.
+
+    Who says that we ask too many is honest, and what he said of those before may be so too: they are asked again alone.
+    """
     if accepted(control):
         return True
-    codes = [e.reply.code for e in control.exchanges if e.stage in _OF_CONTROL and e.reply is not None]
-    return False if any(code is not None and 500 <= code < 600 for code in codes) else None
+    reply = next((exchange.reply for exchange in control.exchanges if exchange.stage is Stage.RCPT), None)
+    if reply is None or reply.code is None or reply.code < 500:
+        return None
+    return False if phrases.read(reply, Stage.RCPT).about in phrases.ABOUT_MAILBOX else None
+
+
+def _at_the_control(control: Session | None, *, vouched: bool | None) -> Displeasure:
+    """Say how long a host is left alone that did not take the control again.
+
+    To be asked for it was our wish and not the host's fault, so this does not add up; but what it asks for it gets, and
+    one that does not stand by what it said is no better than displeased.
+    """
+    sign = displeased(control) if control is not None else None
+    if sign is not None and sign.delay:
+        return sign
+    return Displeasure(Sign.LATER if vouched is False else Sign.STRANGER)
 
 
 def _is_unsettled(

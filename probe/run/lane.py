@@ -396,7 +396,7 @@ class _Lane:
             goes_on = self._following if plan.purpose is Purpose.CLEAR else None
             call = self._call = self._engine.call(self._target, plan, self._clock, goes_on)
             sessions.append(await call.run())
-            self._behind = tuple(self._sessions_of(call)[1:])
+            self._behind = tuple(self._sessions_of(call)[1:]) if goes_on is not None else ()
             self._dropped = self._dropped or call.unasked is not None
         return tuple(sessions[1:])
 

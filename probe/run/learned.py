@@ -13,12 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core.expiry import NOT_KEPT
-from probe.core.model import Stage
+from probe.core.model import AddressForm, Stage
 from probe.core.rebase import shift
 from probe.run.heard import accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from probe.core.model import Canary, Exchange, HostEvidence
     from probe.run.heard import Heard
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEARNED = 1000
 """Mail hosts that are remembered as being the same for everybody; of each the search of its path is kept."""
 DOMAINS = 1000
-"""Domains whose random mailbox is remembered, and pairs of domain and host of which an address that was taken is."""
+"""Domains whose random mailbox is remembered, or an address that was taken."""
 
 
 class Learned(Struct, frozen=True):
@@ -48,6 +48,7 @@ class Hosts:
         self._rebuffs: OrderedDict[str, int] = OrderedDict()
         self._single: OrderedDict[str, None] = OrderedDict()
         self._doubted: OrderedDict[str, None] = OrderedDict()
+        self._refusing: OrderedDict[str, None] = OrderedDict()
 
     def known(self, ip: str, now: float) -> Learned | None:
         """Give what is known of a host and may still be believed."""
@@ -80,6 +81,14 @@ class Hosts:
         """Whether this host has refused an address that it had taken."""
         return ip in self._doubted
 
+    def refuses_all(self, ip: str) -> bool:
+        """Note that everybody over a connection was refused; whether that is the first time with this host."""
+        first = ip not in self._refusing
+        self._refusing[ip] = None
+        if len(self._refusing) > LEARNED:
+            self._refusing.popitem(last=False)
+        return first
+
     def rebuffed(self, ip: str) -> int:
         """Count how often a host has turned everybody away because we come too often."""
         times = self._rebuffs.pop(ip, 0) + 1
@@ -90,23 +99,31 @@ class Hosts:
 
 
 class Taken:
-    """An address of each domain that a mail host has taken; asked again, it vouches for the refusals before it."""
+    """An address of each domain that was taken; asked again, it vouches for the refusals before it.
 
-    def __init__(self) -> None:
-        self._mailboxes: OrderedDict[tuple[str, str], str] = OrderedDict()
+    `earlier` knows those of an earlier run.
+    """
 
-    def of(self, domain: str, ip: str) -> str | None:
+    def __init__(self, earlier: Callable[[str], str | None]) -> None:
+        self._earlier = earlier
+        self._mailboxes: OrderedDict[str, str] = OrderedDict()
+
+    def of(self, domain: str) -> str | None:
         """Give it, None where there is none yet."""
-        return self._mailboxes.get((domain, ip))
+        return self._mailboxes.get(domain) or self._earlier(domain)
 
-    def note(self, domain: str, ip: str, heard: Sequence[Heard]) -> None:
-        """Remember the last of them that was taken."""
+    def note(self, domain: str, heard: Sequence[Heard]) -> None:
+        """Remember the last of them that was taken, and that any host can be asked for."""
         sound = (one for one in reversed(heard) if not one.broken and accepted(one.host.sessions[-1]))
-        last = next(sound, None)
+        last = next((one for one in sound if AddressForm.UTF8 not in one.asked.address.forms), None)
         if last is not None:
-            self._mailboxes[domain, ip] = last.asked.address.mailbox
-            if len(self._mailboxes) > DOMAINS:
-                self._mailboxes.popitem(last=False)
+            self.remember(domain, last.asked.address.mailbox)
+
+    def remember(self, domain: str, mailbox: str) -> None:
+        """Remember one that was taken."""
+        self._mailboxes[domain] = mailbox
+        if len(self._mailboxes) > DOMAINS:
+            self._mailboxes.popitem(last=False)
 
 
 class RandomMailboxes:

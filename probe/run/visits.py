@@ -22,9 +22,10 @@ from probe.net.spool import SpoolError
 from probe.net.store import StoreError
 from probe.run.agenda import Seen, Suspect
 from probe.run.assemble import Assembly
+from probe.run.heard import accepted
 from probe.run.host import host_evidence
 from probe.run.lane import Lanes
-from probe.run.learned import Hosts, Learned, RandomMailboxes, Taken
+from probe.run.learned import Hosts, Learned, RandomMailboxes
 from probe.run.question import options_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Visits:
         self._lanes = Lanes(engine, self._options, seed=seed, searches=searches)
         self._assembly = Assembly(self._options, clock, seed=seed)
         self._hosts = Hosts()
-        self._taken = Taken()
+        self._taken = domains.taken
         self._random = RandomMailboxes(memory, wanted=settings.catch_all)
 
     def begin(self, work: Work) -> None:
@@ -138,7 +139,7 @@ class Visits:
                 chunk,
                 lambda: monotonic() - started,
                 with_random=self._random.asks(work.domain),
-                taken=self._taken.of(work.domain, work.target.ip),
+                taken=self._taken.of(work.domain),
                 doubted=self._hosts.doubted(work.target.ip),
                 leave=turn,
             )
@@ -197,7 +198,15 @@ class Visits:
             self._hosts.doubt(work.target.ip)
         again, further = [], []
         suspects = [Suspect(heard.asked, zero, heard.host) for heard in visit.heard if heard.suspect]
-        self._taken.note(work.domain, work.target.ip, visit.heard)
+        if suspects and self._hosts.refuses_all(work.target.ip):
+            # Before one may answer for others, each is heard alone: the first was, the others are asked again.
+            suspects = []
+            for heard in visit.heard:
+                heard.broken = heard.broken or (heard.suspect and heard is not visit.heard[0])
+                heard.suspect = False
+        self._taken.note(work.domain, visit.heard)
+        unsure = self._hosts.doubted(work.target.ip) and not visit.vouched
+        single = len(visit.heard) == 1
         for heard in visit.heard:
             if heard.suspect:
                 continue
@@ -205,10 +214,13 @@ class Visits:
             host = self._random.noted(work.domain, heard.host, zero)
             if heard.broken and asked.tries < RETRIES:
                 asked.tries += 1
+                asked.denied = asked.denied or self._is_missing(heard.host)
                 again.append(asked)
-            elif heard.broken and visit.vouched is False:
+            elif unsure and (heard.broken or single) and self._is_missing(heard.host):
                 further += self._settle(work, self._untold(work, asked, zero), None, cut_short=False)
             else:
+                if asked.denied and accepted(heard.host.sessions[-1]):
+                    self._hosts.ask_singly(work.target.ip)  # what it says behind others is not to be believed
                 one = Suspect(asked, zero, host)
                 further += self._settle(work, one, visit.canary, cut_short=heard.cut_short)
         if suspects:
@@ -234,10 +246,9 @@ class Visits:
         Gives who has to hear the next mail host, and who is asked again.
         """
         suspects, work.suspects = work.suspects, ()
-        if visit.vouched is False:
-            told = [self._untold(work, suspect.asked, suspect.zero) for suspect in suspects]
-            return [a for one in told for a in self._settle(work, one, None, cut_short=False)], []
-        if cause_of(visit.heard[0].host, self._options) is not Cause.MISSING_SENDER:
+        if self._hosts.doubted(work.target.ip) or self._hosts.asked_singly(work.target.ip):
+            return [], [suspect.asked for suspect in suspects]
+        if not self._is_missing(visit.heard[0].host):
             self._hosts.ask_singly(work.target.ip)
             return [], [suspect.asked for suspect in suspects]
         further = []
@@ -269,6 +280,9 @@ class Visits:
         self._hosts.learn(target.ip, learned)
         for work in self._agenda.drain(target.ip):
             self.concluding.append((work, learned))
+
+    def _is_missing(self, host: HostEvidence) -> bool:
+        return cause_of(host, self._options) is Cause.MISSING_SENDER
 
     def _untold(self, work: Work, asked: Asked, zero: float) -> Suspect:
         """Give an address about which its mail host tells nothing: it refuses also whom it has taken before."""

@@ -219,8 +219,9 @@ def test_a_host_that_was_held_back_says_nothing() -> None:
     assert verdict(waiting, says("250 Ok", 2)) == ("rcpt.accepted", "probable")
 
 
-def test_a_denial_is_less_certain_beside_a_host_that_was_held_back() -> None:
-    assert verdict(left_out(Skip.HELD_BACK, 1), says(UNKNOWN, 2)) == ("rcpt.user-unknown", "probable")
+def test_a_denial_does_not_count_behind_a_host_that_was_held_back() -> None:
+    assert verdict(left_out(Skip.HELD_BACK, 1), says(UNKNOWN, 2)) == ("host.held-back", "certain")
+    assert verdict(says(UNKNOWN, 1), left_out(Skip.HELD_BACK, 2)) == ("rcpt.user-unknown", "probable")
     assert verdict(left_out(Skip.HELD_BACK, 1), says(RELAY, 2))[0] == "rcpt.some-hosts-deny"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.core.tally import Trouble
-from probe.net.spool import Counts, Entry, Spool, SpoolError, Waiting
+from probe.net.spool import FINAL, OPEN, TAKEN, Counts, Entry, Spool, SpoolError, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_a_parked_domain_is_given_out_again_for_its_provider_only(spool: Spool) 
 
 
 def test_what_is_known_is_not_asked_whatever_it_is_spelt_like(spool: Spool) -> None:
-    spool.know([("1@a.example", True), ("elsewhere@a.example", True)])
+    spool.know([("1@a.example", FINAL), ("elsewhere@a.example", FINAL)])
     assert (
         spool.add([waiting("1@a.example"), waiting("1@a.example", "<1@a.example>"), waiting("2@a.example")])
         == 1
@@ -118,7 +118,7 @@ def test_what_is_known_is_not_asked_whatever_it_is_spelt_like(spool: Spool) -> N
 
 def test_what_is_known_may_be_told_by_another_key() -> None:
     spool = Spool(lambda row: row.given.upper())
-    spool.know([("<1@A.EXAMPLE>", True)])
+    spool.know([("<1@A.EXAMPLE>", FINAL)])
     assert (
         spool.add([waiting("1@a.example", "<1@a.example>"), waiting("1@a.example"), waiting("2@a.example")])
         == 1
@@ -201,9 +201,21 @@ def test_whatever_happens_each_address_is_asked_once(steps: list[tuple[str, str,
 
 
 def test_who_has_no_final_answer_is_asked_again_unless_one_follows(spool: Spool) -> None:
-    spool.know([("1@a.example", False), ("2@a.example", False), ("2@a.example", True)])
+    spool.know([("1@a.example", OPEN), ("2@a.example", OPEN), ("2@a.example", FINAL)])
     assert not spool.is_asked_again(waiting("2@a.example"))
     assert not spool.is_asked_again(waiting("3@a.example"))
     assert spool.is_asked_again(waiting("1@a.example"))
     assert spool.add([waiting("1@a.example"), waiting("2@a.example")]) == 1
     assert [entry.mailbox for entry in spool.addresses("a.example", 9)] == ["1@a.example"]
+
+
+def test_one_that_an_earlier_run_took_is_known_by_its_domain() -> None:
+    spool = Spool()
+    assert spool.taken("a.example") is None
+    spool.know(
+        [("1@a.example", FINAL), ("2@a.example", TAKEN), ("\u00fc@b.example", TAKEN), ("3@c.example", OPEN)]
+    )
+    rows = ("1@a.example", "2@a.example", "\u00fc@b.example", "3@c.example")
+    assert spool.add([Waiting(row, row, row.partition("@")[2]) for row in rows]) == 1
+    assert [spool.taken(f"{name}.example") for name in "abcd"] == ["2@a.example", None, None, None]
+    spool.close()

@@ -19,7 +19,7 @@ from probe.core.model import Cause, Evidence, Report, Skip
 from probe.core.politeness import FIRST, Limits, Sign
 from probe.lab.world import DeadHost, Lab
 from probe.net.ledger import MemoryLedger
-from probe.net.spool import Entry, Spool, Waiting
+from probe.net.spool import OPEN, Entry, Spool, Waiting
 from probe.run.batch import Batch
 from probe.run.engine import Engine
 from probe.run.lane import _Lane
@@ -28,7 +28,7 @@ from probe.settings import Settings
 from tests.support.counting import CountingHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from probe.net.ledger import Ledger
     from probe.run.memory import Memory
@@ -91,11 +91,14 @@ async def run(
     chosen: Settings | None = None,
     ledger: Ledger | None = None,
     memory: Callable[[Engine], Memory] | None = None,
+    known: Mapping[str, int] | None = None,
 ) -> Results:
     limits = limits or Limits(gap=0.0)
     engine = Engine(chosen or settings(lab))
     spool, results = Spool(), Results()
     read = [parse(text) for text in addresses]
+    if known:
+        spool.know(known.items())
     spool.add([Waiting(address.given, address.mailbox, address.domain) for address in read])
     batch = Batch(
         engine,
@@ -113,7 +116,8 @@ async def run(
     async with asyncio.timeout(40):
         await batch.run()
     await engine.aclose()
-    assert set(results.reports) == {address.mailbox for address in read}
+    answered = {mailbox for mailbox, answer in (known or {}).items() if answer != OPEN}
+    assert set(results.reports) == {address.mailbox for address in read} - answered
     return results
 
 
@@ -306,16 +310,18 @@ async def test_the_budget_of_a_day_is_kept_and_said() -> None:
 
 
 class Forgetful:
-    """Says to everybody after the third recipient of a connection that he is unknown."""
+    """Says to everybody after the third recipient of a connection that he is unknown, and of `unknown` always."""
 
-    def __init__(self) -> None:
+    def __init__(self, *unknown: str, knows: int = 3) -> None:
         self.heard: dict[int, int] = {}
+        self._knows = knows
+        self._unknown = tuple(f"RCPT TO:<{local}@" for local in unknown)
 
     def __call__(self, number: int, line: str) -> str | None:
         if not line.startswith("RCPT"):
             return None
         self.heard[number] = self.heard.get(number, 0) + 1
-        return UNKNOWN if self.heard[number] > 3 else None
+        return UNKNOWN if self.heard[number] > self._knows or line.startswith(self._unknown) else None
 
 
 @runs

@@ -10,6 +10,7 @@ import pytest
 from probe.core.model import Cause
 from probe.core.politeness import FIRST, LONGEST, Limits, Sign
 from probe.lab.world import Lab
+from probe.net import spool
 from probe.run.lane import REFUSALS
 from tests.run.test_batch import UNKNOWN, Forgetful, Results, everybody, run, runs, settings, users, zone
 from tests.run.test_batch_hostile import CLOSE, Teller, usual
@@ -81,12 +82,48 @@ async def test_one_that_was_taken_over_an_earlier_connection_vouches_too() -> No
 
 
 @runs
-async def test_where_nobody_was_taken_the_last_is_asked_again_alone() -> None:
-    host = everybody(A, **unknown("u0", "u1", "u2"))
+async def test_where_nobody_was_taken_all_are_asked_again_alone_once_and_then_the_last() -> None:
+    names = [f"u{n}" for n in range(6)]
+    host = everybody(A, **unknown(*names))
     async with Lab(zone(1, 1), {A: host}) as lab:
-        results = await run(lab, users(3))
-    assert [visit.asked for visit in host.visits] == [users(3), ["u2@d0.example"]]
-    assert reasons(results) == [MISSING] * 3
+        results = await run(lab, users(6), per_connection=3)
+    asked = [[name.partition("@")[0] for name in visit.asked] for visit in host.visits]
+    assert sorted(asked) == [["u0", "u1", "u2"], ["u1"], ["u2"], ["u3", "u4", "u5"], ["u5"]]
+    assert reasons(results) == [MISSING] * 6
+
+
+@runs
+async def test_who_lies_from_the_third_recipient_on_and_has_taken_nobody() -> None:
+    host = CountingHost(A, Forgetful("u0", "u1", "u3", knows=2))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(4))
+    assert reasons(results) == [MISSING, MISSING, TAKEN, MISSING]
+
+
+@runs
+async def test_a_liar_that_is_found_out_is_not_believed_about_the_next_either() -> None:
+    host = CountingHost(A, Forgetful("u0", "u3", "u5", knows=1))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(6), per_connection=3)
+    assert reasons(results) == [MISSING, TAKEN, TAKEN, MISSING, TAKEN, MISSING]
+
+
+@runs
+async def test_a_harvester_that_has_not_forgotten_us_is_believed_of_nobody_by_the_next_run() -> None:
+    known = dict.fromkeys(users(8), spool.OPEN) | {"u0@d0.example": spool.TAKEN}
+    host = CountingHost(A, lambda _, line: UNKNOWN if line.startswith("RCPT") else None)
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(8), known=known)
+    assert reasons(results) == [HELD_BACK] * 7
+
+
+@runs
+async def test_one_whom_an_earlier_run_has_found_vouches_too() -> None:
+    host = everybody(A, **unknown("u1", "u2"))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(3), known={"u0@d0.example": spool.TAKEN})
+    assert [visit.asked for visit in host.visits] == [["u1@d0.example", "u2@d0.example", "u0@d0.example"]]
+    assert reasons(results) == [MISSING, MISSING]
 
 
 @runs
@@ -122,13 +159,7 @@ async def test_the_tape_says_so_before_the_farewell_and_names_nobody() -> None:
 @pytest.mark.parametrize("missing", [(), ("u8",), ("u0",), ("u3", "u8")], ids=",".join)
 @runs
 async def test_who_refuses_whoever_comes_after_too_many(missing: tuple[str, ...]) -> None:
-    forgets = Forgetful()
-
-    def answer(number: int, line: str) -> str | None:
-        said = forgets(number, line)
-        return UNKNOWN if line.startswith(tuple(f"RCPT TO:<{name}@" for name in missing)) else said
-
-    async with Lab(zone(1, 1), {A: CountingHost(A, answer)}) as lab:
+    async with Lab(zone(1, 1), {A: CountingHost(A, Forgetful(*missing))}) as lab:
         results = await run(lab, users(9))
     assert reasons(results) == [MISSING if f"u{n}" in missing else TAKEN for n in range(9)]
 
@@ -190,7 +221,7 @@ async def test_who_is_over_it_when_we_come_back_is_believed(monkeypatch: pytest.
 
 
 @runs
-async def test_a_harvester_is_told_apart_at_the_second_mail_host() -> None:
+async def test_a_second_mail_host_speaks_for_whom_it_takes_and_not_against_the_first() -> None:
     two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
     two += f"mx1.example. 300 A {A}\nmx2.example. 300 A 127.0.0.3"
     hosts = {
@@ -199,7 +230,7 @@ async def test_a_harvester_is_told_apart_at_the_second_mail_host() -> None:
     }
     async with Lab(two, hosts) as lab:
         results = await run(lab, users(5))
-    assert reasons(results) == [TAKEN, MISSING, MISSING, TAKEN, TAKEN]
+    assert reasons(results) == [TAKEN, HELD_BACK, HELD_BACK, TAKEN, TAKEN]
 
 
 # --- controls that bring no answer -------------------------------------------------------------------
@@ -239,3 +270,74 @@ async def test_a_host_that_hangs_up_after_an_unknown_user_is_believed() -> None:
     async with Lab(zone(1, 1), {A: host}) as lab:
         results = await run(lab, users(3))
     assert reasons(results) == [TAKEN, MISSING, TAKEN]
+
+
+# --- what an adversary found ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", [CLOSE, "421 4.7.0 Enough\r\n"])
+@runs
+async def test_a_host_that_cuts_off_the_control_is_not_given_up(what: str) -> None:
+    """Honest, and it leaves whoever asks for an unknown user: twelve domains in a row, each [known, unknown]."""
+
+    def tell(lines: list[str], visit: Visit) -> list[str]:
+        met = any("<bad" in command for command in visit.commands[: -len(lines)])
+        return [what, CLOSE] if met and lines != ["QUIT"] else [usual(line, "bad") for line in lines]
+
+    backup = Teller("127.0.0.3", lambda lines, _: [usual(line, "ok", "bad") for line in lines])
+    names = "".join(
+        f"d{n}.example. 300 MX 10 mx1.example.\nd{n}.example. 300 MX 20 mx2.example.\n" for n in range(12)
+    )
+    names += f"mx1.example. 300 A {A}\nmx2.example. 300 A {backup.ip}"
+    senders = [f"{local}@d{n}.example" for n in range(12) for local in ("ok", "bad")]
+    async with Lab(names, {A: Teller(A, tell), backup.ip: backup}) as lab:
+        results = await run(lab, senders)
+    for sender in senders:
+        assert results.reasons[sender] == (TAKEN if sender.startswith("ok") else MISSING)
+
+
+@runs
+async def test_in_a_domain_of_which_a_doubted_host_has_taken_nobody_nobody_is_missing() -> None:
+    host = CountingHost(A, Harvested(1000.0))
+    names = f"{zone(1, 1)}\nd1.example. 300 MX 10 mx0.h0.example."
+    async with Lab(names, {A: host}) as lab:
+        results = await run(lab, [*users(4), *users(3, "d1.example")], concurrency=1)
+    d1 = [results.reasons[mailbox] for mailbox in users(3, "d1.example")]
+    assert MISSING not in d1
+
+
+@pytest.mark.parametrize("silence", ["", "451 4.3.0 Later\r\n", "421 4.7.0 Enough\r\n"])
+@runs
+async def test_where_a_doubted_host_answers_no_control_nobody_is_missing(silence: str) -> None:
+    """It refuses whom it has taken, and from then on says nothing clear about him."""
+    refused = 0
+
+    def tell(lines: list[str], visit: Visit) -> list[str]:
+        nonlocal refused
+        said = []
+        for line in lines:
+            again = line.startswith("RCPT TO:<u1@") and "u2@d0.example" in visit.asked
+            refused += again
+            said.append(silence if again and refused > 1 else usual(line, "u2", *(["u1"] if again else [])))
+        return [*said, CLOSE] if any(one.startswith("421") for one in said) else said
+
+    async with Lab(zone(1, 1), {A: Teller(A, tell)}) as lab:
+        results = await run(lab, users(3), chosen=settings(lab, reply_timeout=0.3))
+    assert reasons(results) == [TAKEN, TAKEN, HELD_BACK]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@runs
+async def test_who_counts_unknown_users_and_says_so_is_believed(number: int) -> None:
+    def answer(connection: int, line: str) -> str | None:
+        heard = host.visits[connection - 1].asked
+        if line.startswith("RCPT") and sum("<bad" in f"<{mailbox}" for mailbox in heard[:-1]) >= number:
+            return "550 5.7.1 Too many invalid recipients"
+        return UNKNOWN if line.startswith("RCPT TO:<bad") else None
+
+    host = CountingHost(A, answer)
+    senders = [f"{local}{n}@d0.example" for n in range(4) for local in ("ok", "bad")]
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, senders)
+    for sender in senders:
+        assert results.reasons[sender] == (TAKEN if sender.startswith("ok") else MISSING)
