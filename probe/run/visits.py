@@ -22,7 +22,6 @@ from probe.net.spool import SpoolError
 from probe.net.store import StoreError
 from probe.run.agenda import Seen, Suspect
 from probe.run.assemble import Assembly
-from probe.run.heard import accepted
 from probe.run.host import host_evidence
 from probe.run.lane import Lanes
 from probe.run.learned import Hosts, Learned, RandomMailboxes
@@ -219,7 +218,7 @@ class Visits:
             elif unsure and (heard.broken or single) and self._is_missing(heard.host):
                 further += self._settle(work, self._untold(work, asked, zero), None, cut_short=False)
             else:
-                if asked.denied and accepted(heard.host.sessions[-1]):
+                if asked.denied and not self._is_missing(heard.host):
                     self._hosts.ask_singly(work.target.ip)  # what it says behind others is not to be believed
                 one = Suspect(asked, zero, host)
                 further += self._settle(work, one, visit.canary, cut_short=heard.cut_short)

@@ -109,6 +109,21 @@ async def test_a_liar_that_is_found_out_is_not_believed_about_the_next_either() 
 
 
 @runs
+async def test_a_liar_that_takes_nobody_at_first_is_found_out_too() -> None:
+    """It greylists whom it knows, so nobody is ever taken."""
+    knows = Forgetful("u0", "u3", knows=1)
+
+    def answer(number: int, line: str) -> str | None:
+        return knows(number, line) or ("451 4.7.1 Greylisted, try again" if line.startswith("RCPT") else None)
+
+    host = CountingHost(A, answer)
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, users(6), per_connection=3)
+    assert reasons(results)[0] == reasons(results)[3] == MISSING
+    assert {*reasons(results)[1:3], *reasons(results)[4:]} == {"rcpt.greylisted"}
+
+
+@runs
 async def test_a_harvester_that_has_not_forgotten_us_is_believed_of_nobody_by_the_next_run() -> None:
     known = dict.fromkeys(users(8), spool.OPEN) | {"u0@d0.example": spool.TAKEN}
     host = CountingHost(A, lambda _, line: UNKNOWN if line.startswith("RCPT") else None)
