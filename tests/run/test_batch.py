@@ -325,14 +325,6 @@ class Forgetful:
 
 
 @runs
-async def test_a_host_that_refuses_whoever_comes_after_too_many() -> None:
-    host = CountingHost("127.0.0.2", Forgetful())
-    async with Lab(zone(1, 1), {host.ip: host}) as lab:
-        results = await run(lab, users(9))
-    assert set(results.reasons.values()) == {"rcpt.accepted"}
-
-
-@runs
 async def test_several_refusals_at_the_end_are_held_against_one_more_question() -> None:
     host = CountingHost("127.0.0.2", lambda _, line: UNKNOWN if "<u3@" in line or "<u4@" in line else None)
     async with Lab(zone(1, 1), {host.ip: host}) as lab:

@@ -182,7 +182,7 @@ async def test_pipelined_replies(how: str, unknown: tuple[str, ...]) -> None:
         said = [usual(line, *unknown) for line in lines]
         return said if len(said) == 1 else PIPELINES[how](said)
 
-    await both(ONE, lambda: {A: Teller(A, tell)}, users(3), reply_timeout=0.2)
+    await both(ONE, lambda: {A: Teller(A, tell)}, users(3), reply_timeout=0.2, quit_timeout=0.2)
 
 
 @pytest.mark.parametrize("unknown", [(), ("u1",), ("u0", "u2")])
@@ -195,7 +195,9 @@ async def test_a_host_that_is_not_up_to_a_group(how: str, unknown: tuple[str, ..
         said = [usual(line, *unknown) for line in lines]
         return said if len(said) == 1 else PIPELINES[how](said)
 
-    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(4), reply_timeout=0.5)
+    alone, together = await both(
+        ONE, lambda: {A: Teller(A, tell)}, users(4), reply_timeout=0.5, quit_timeout=0.2
+    )
     assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
 
 
@@ -213,7 +215,7 @@ async def test_a_host_that_answers_mail_twice_in_a_group_and_takes_its_time(good
                     0.03
                 )  # this loop is also ours: it comes to the next piece when we have heard this one
 
-    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(5))
+    alone, together = await both(ONE, lambda: {A: Teller(A, tell)}, users(5), quit_timeout=0.2)
     assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
 
 
