@@ -57,6 +57,8 @@ COLLECT = 200_000, 20, 20
 them in a cycle, so Python's own 700 would look again and again at what is still in use."""
 WORST = 20
 """Domains that a summary names."""
+LATER = "probe.net.path", "probe.show.table"
+"""Modules that a batch needs at its end: for the searches of paths, and for the table of causes."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether the output file and the store are still where they were."""
 
@@ -135,7 +137,7 @@ class _Run:
             per_host=args.per_host, gap=args.gap, per_provider=args.per_provider, per_day=args.per_day
         )
         try:
-            async with aclosing(Engine(self._settings)) as engine:
+            async with aclosing(Engine(self._settings, later=LATER)) as engine:
                 ledger = MemoryLedger(limits) if self._store is None else StoreLedger(self._store, limits)
                 with closing(ledger), ExitStack() as stack:
                     batch, results = self._batch(engine, limits, ledger, stack)

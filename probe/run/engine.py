@@ -35,17 +35,24 @@ if TYPE_CHECKING:
 PER_HOST = 2
 """Connections to one mail host address at once, over all addresses of a run: more looks like an attack."""
 
+WARM_AFTER = 0.02
+"""Seconds after the first connection, so that those begun together with it need not wait for Python's lock."""
+
 
 class Engine:
-    """What the probes of one run share: settings, our name, and the turns at each mail host."""
+    """What the probes of one run share: settings, our name, and the turns at each mail host.
 
-    def __init__(self, settings: Settings) -> None:
+    `later` names modules that are needed at the end: they are loaded while the first mail host lets us wait.
+    """
+
+    def __init__(self, settings: Settings, *, later: tuple[str, ...] = ("probe.show.text",)) -> None:
         self.settings = settings
         self.servers = (
             tuple(parse_server(text) for text in settings.dns_servers)
             if settings.dns_servers
             else system_servers()
         )
+        self._later = later
         self._helo = settings.helo
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._asked_name = settings.helo is not None
@@ -117,7 +124,7 @@ class Engine:
         following: Callable[[bool], str | None] | None = None,
     ) -> SmtpCall:
         """Make the connection to a mail host; `following` names the next mailbox to ask over it."""
-        _warm()
+        _warm(self._later)
         settings = self.settings
         return SmtpCall(
             target.ip,
@@ -189,14 +196,16 @@ class Engine:
 
 
 @cache
-def _warm() -> None:
+def _warm(later: tuple[str, ...]) -> None:
     """Load what is needed later, once, while the first mail host takes its time to answer."""
 
     def load() -> None:
-        for name in ("probe.net.wire", "probe.core.classify", "probe.show.text"):
+        for name in ("probe.net.wire", "probe.core.classify", *later):
             import_module(name)
 
-    threading.Thread(target=load, daemon=True).start()
+    timer = threading.Timer(WARM_AFTER, load)
+    timer.daemon = True
+    timer.start()
 
 
 async def probe_sender(address: str, settings: Settings | None = None) -> Report:

@@ -160,10 +160,14 @@ def test_organisations() -> None:
             "[203.0.113.15]",
             "",
             "192.0.2.1",
+            "mx.example.xn--55qx5d.cn",
+            "mx.example.公司.cn",
         ]
     )
     assert found == {
         "relay1.example.com": "example.com",
         "a.b.example.co.uk": "example.co.uk",
         "x.github.io": "x.github.io",
+        "mx.example.xn--55qx5d.cn": "example.xn--55qx5d.cn",
+        "mx.example.公司.cn": "example.公司.cn",
     }
