@@ -1,12 +1,11 @@
 """What one visit of a batch has learned, and later ones need not ask.
 
 Mail hosts that are the same for everybody, addresses that were taken, and the random mailbox of --catch-all. Each is of
-a bounded size: what was learned first is forgotten first.
+a bounded size.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from probe.core.expiry import NOT_KEPT
 from probe.core.model import AddressForm, Stage
 from probe.core.rebase import shift
+from probe.core.recent import Recent
 from probe.run.heard import accepted
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ class Learned(Struct, frozen=True):
 
 
 class Hosts:
-    """Mail host addresses that are the same for everybody, believed for `NOT_KEPT` seconds."""
+    """Mail host addresses that are the same for everybody, believed for `NOT_KEPT` seconds, and how others behave."""
 
     def __init__(self) -> None:
-        self._learned: OrderedDict[str, Learned] = OrderedDict()
-        self._rebuffs: OrderedDict[str, int] = OrderedDict()
-        self._single: OrderedDict[str, None] = OrderedDict()
-        self._doubted: OrderedDict[str, None] = OrderedDict()
-        self._refusing: OrderedDict[str, None] = OrderedDict()
+        self._learned: Recent[Learned] = Recent(LEARNED)
+        self._rebuffs: Recent[int] = Recent(LEARNED)
+        self._single: Recent[bool] = Recent(LEARNED)
+        self._doubted: Recent[bool] = Recent(LEARNED)
+        self._refusing: Recent[bool] = Recent(LEARNED)
 
     def known(self, ip: str, now: float) -> Learned | None:
         """Give what is known of a host and may still be believed."""
@@ -57,44 +57,34 @@ class Hosts:
 
     def learn(self, ip: str, learned: Learned) -> None:
         """Remember a host."""
-        self._learned[ip] = learned
-        if len(self._learned) > LEARNED:
-            self._learned.popitem(last=False)
+        self._learned.put(ip, learned)
 
     def ask_singly(self, ip: str) -> None:
         """Ask this host about one address a connection from now on."""
-        self._single[ip] = None
-        if len(self._single) > LEARNED:
-            self._single.popitem(last=False)
+        self._single.put(ip, True)
 
     def asked_singly(self, ip: str) -> bool:
         """Whether this host is to be asked about one address a connection."""
-        return ip in self._single
+        return self._single.get(ip) is not None
 
     def doubt(self, ip: str) -> None:
         """Believe no refusal of this host from now on for which nothing vouches."""
-        self._doubted[ip] = None
-        if len(self._doubted) > LEARNED:
-            self._doubted.popitem(last=False)
+        self._doubted.put(ip, True)
 
     def doubted(self, ip: str) -> bool:
         """Whether this host has refused an address that it had taken."""
-        return ip in self._doubted
+        return self._doubted.get(ip) is not None
 
     def refuses_all(self, ip: str) -> bool:
         """Note that everybody over a connection was refused; whether that is the first time with this host."""
-        first = ip not in self._refusing
-        self._refusing[ip] = None
-        if len(self._refusing) > LEARNED:
-            self._refusing.popitem(last=False)
+        first = self._refusing.get(ip) is None
+        self._refusing.put(ip, True)
         return first
 
     def rebuffed(self, ip: str) -> int:
         """Count how often a host has turned everybody away because we come too often."""
-        times = self._rebuffs.pop(ip, 0) + 1
-        self._rebuffs[ip] = times
-        if len(self._rebuffs) > LEARNED:
-            self._rebuffs.popitem(last=False)
+        times = (self._rebuffs.get(ip) or 0) + 1
+        self._rebuffs.put(ip, times)
         return times
 
 
@@ -106,7 +96,7 @@ class Taken:
 
     def __init__(self, earlier: Callable[[str], str | None]) -> None:
         self._earlier = earlier
-        self._mailboxes: OrderedDict[str, str] = OrderedDict()
+        self._mailboxes: Recent[str] = Recent(DOMAINS)
 
     def of(self, domain: str) -> str | None:
         """Give it, None where there is none yet."""
@@ -121,9 +111,7 @@ class Taken:
 
     def remember(self, domain: str, mailbox: str) -> None:
         """Remember one that was taken."""
-        self._mailboxes[domain] = mailbox
-        if len(self._mailboxes) > DOMAINS:
-            self._mailboxes.popitem(last=False)
+        self._mailboxes.put(domain, mailbox)
 
 
 class RandomMailboxes:
@@ -132,20 +120,21 @@ class RandomMailboxes:
     def __init__(self, memory: Memory | None, *, wanted: bool) -> None:
         self._memory = memory
         self._wanted = wanted
-        self._answers: OrderedDict[str, tuple[float, Exchange] | None] = OrderedDict()
+        self._answers: Recent[tuple[float, Exchange | None]] = Recent(DOMAINS)
+        """With the zero of their times; no answer where the question is asked only now, or was in vain."""
 
     def recall(self, domain: str) -> None:
         """Take what the store knows of a domain that is opened."""
-        if self._wanted and self._memory is not None and domain not in self._answers:
+        if self._wanted and self._memory is not None and self._answers.get(domain) is None:
             known = self._memory.random(domain)
             if known is not None:
-                self._remember(domain, known)
+                self._answers.put(domain, known)
 
     def asks(self, domain: str) -> bool:
         """Whether this visit asks for the random mailbox; from now on no other one does."""
-        if not self._wanted or domain in self._answers:
+        if not self._wanted or self._answers.get(domain) is not None:
             return False
-        self._remember(domain, None)
+        self._answers.put(domain, (0.0, None))
         return True
 
     def noted(self, domain: str, host: HostEvidence, zero: float) -> HostEvidence:
@@ -155,17 +144,12 @@ class RandomMailboxes:
         session = host.sessions[-1]
         found = next((ex for ex in session.exchanges if ex.stage is Stage.RCPT_RANDOM), None)
         if found is not None:
-            self._remember(domain, (zero, found) if found.reply is not None else None)
+            self._answers.put(domain, (zero, found if found.reply is not None else None))
             return host
-        known = self._answers.get(domain)
+        then, known = self._answers.get(domain) or (0.0, None)
         if known is None or not accepted(session):
             return host
-        answer = shift(known[1], known[0] - zero)
+        answer = shift(known, then - zero)
         place = next(n for n, ex in enumerate(session.exchanges) if ex.stage is Stage.RCPT) + 1
         exchanges = (*session.exchanges[:place], answer, *session.exchanges[place:])
         return replace(host, sessions=(*host.sessions[:-1], replace(session, exchanges=exchanges)))
-
-    def _remember(self, domain: str, answer: tuple[float, Exchange] | None) -> None:
-        self._answers[domain] = answer
-        if len(self._answers) > DOMAINS:
-            self._answers.popitem(last=False)
