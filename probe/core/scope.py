@@ -77,6 +77,8 @@ def may_be_connected_to(ip: IP) -> bool:
 
 def read_ip(text: str) -> IP | None:
     """Read an IPv4 or IPv6 address, or nothing."""
+    if ":" not in text and not text[-1:].isdigit():
+        return None  # a name, as most of what is asked about; to find that out by parsing costs more
     # What is longer is no address, and a peer's words must not fill the memory of those that are.
     return _read_short(text) if len(text) <= _LONGEST else _read(text)
 
