@@ -37,6 +37,10 @@ class AddressError(ValueError):
     """Text that is no mailbox; the message is one printable line that names what is wrong and the mend."""
 
 
+_ROLES = frozenset({"postmaster", "abuse", "hostmaster", "webmaster", "mailer-daemon", "noreply", "no-reply"})
+"""RFC 5321 4.5.1 and RFC 2142, and what mail is sent from that nobody may answer."""
+
+
 def parse(text: str) -> Address:
     """Read one mailbox out of what a person typed or pasted.
 
@@ -44,6 +48,11 @@ def parse(text: str) -> Address:
     address literal, and for the null sender, which has nothing to verify.
     """
     return _plain(text) or _read(text)
+
+
+def is_role(mailbox: str) -> bool:
+    """Whether many hosts take this mailbox before they look at anything else, so that to be taken tells nothing."""
+    return mailbox.rpartition("@")[0].lower() in _ROLES
 
 
 def _plain(text: str) -> Address | None:

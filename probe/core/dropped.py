@@ -47,6 +47,17 @@ def is_shifted(session: Session) -> bool:
     return in_step(session) is False or (goodbye is not None and goodbye.code != 221)
 
 
+def is_proven(session: Session) -> bool:
+    """Whether the end of a connection shows that the answers over it belong to their questions: QUIT had a 221."""
+    return in_step(session) is True
+
+
+def closed_politely(session: Session) -> bool:
+    """Whether the connection of a last session ended by a 421, which may come at any time (RFC 5321 3.8)."""
+    said = next((each.reply for each in reversed(session.exchanges) if each.reply is not None), None)
+    return (said is not None and said.code == 421) or after_reset(session).startswith("421")
+
+
 def cannot_go_on(sessions: Sequence[Session], *, dropped: bool) -> bool:
     """Whether a host failed at the first address behind the first, of which these are the sessions (three suffice).
 

@@ -11,7 +11,8 @@ The fold lives the domain as a mail server would:
    a backup that refuses while the real mail host is down, or could not be looked up, says nothing.
 5. Otherwise the host that let us come furthest tells most; the first in order among equals. What failed on
    our own side (no route, a local error) speaks only when nothing else does.
-6. A host that politeness kept us from asking says nothing, and takes the certainty from what another one says.
+6. A host that politeness kept us from asking says nothing, and takes the certainty from what an equal one says; what
+   those behind it say does not count, because it can be asked tomorrow.
 """
 
 from __future__ import annotations
@@ -216,8 +217,7 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
         if item.row.cause is Cause.MISSING_SENDER and item.rule.reason not in _HOST_WIDE
     ]
     waiting = next((item for item in judged if item.host.skipped is Skip.HELD_BACK), None)
-    if missing and not accepting and waiting is not None and judged.index(waiting) < judged.index(missing[0]):
-        # A host that comes first knows better than one behind it, and can be asked tomorrow.
+    if waiting is not None and _knows_better(waiting, accepting, missing, judged):
         return _held_back(waiting, evidence)
     if accepting or missing:
         return _definite(accepting, missing, tried, held_back=waiting is not None)
@@ -230,6 +230,23 @@ def fold(judged: tuple[Judged, ...], way: Route, evidence: Evidence) -> Verdict:
     if tried:
         return _rests_on(tried[0]) if _everybody_was_asked(judged, way, evidence) else _partly(tried[0])
     return _without_host(way, evidence) if waiting is None else _held_back(waiting, evidence)
+
+
+def _knows_better(
+    waiting: Judged, accepting: list[Judged], missing: list[Judged], judged: tuple[Judged, ...]
+) -> bool:
+    """Whether a host that can be asked tomorrow knows better than those that have said yes or no.
+
+    A "no" counts only where no host comes before it. A "yes" counts among equals too, but not that of a backup, which
+    may take whatever the first one would refuse.
+    """
+    if accepting:
+        return all(_preference(item) > _preference(waiting) for item in accepting)
+    return bool(missing) and judged.index(waiting) < judged.index(missing[0])
+
+
+def _preference(item: Judged) -> int:
+    return item.host.preference or 0
 
 
 def _definite(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from probe.core.address import is_role
 from probe.core.tally import Trouble
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Spool:
                     self._duplicates += 1
                 elif known:
                     self._known += 1
-                    if answer == TAKEN and row.mailbox.isascii():
+                    if answer == TAKEN and row.mailbox.isascii() and not is_role(row.mailbox):
                         execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (row.domain, row.mailbox))
                 else:
                     self._position = position

@@ -39,7 +39,8 @@ class Seen(Struct, frozen=True):
 class Asked(Struct):
     """An address that waits for a mail host. `seen` are the hosts that have not settled it, `tries` its visits.
 
-    `denied`: the host called it unknown behind others, and it is asked for again.
+    `denied`: the host called it unknown behind others, and it is asked for again; `refused` is what it said when that
+    was so over a connection of its own, and it wanted us to come more slowly.
     """
 
     entry: Entry
@@ -47,17 +48,7 @@ class Asked(Struct):
     seen: tuple[Seen, ...] = ()
     tries: int = 0
     denied: bool = False
-
-
-class Suspect(Struct):
-    """An address that was refused as the last of several over a connection, each of them refused.
-
-    Some hosts refuse whoever comes after too many. So the last one is asked again alone, for all of them.
-    """
-
-    asked: Asked
-    zero: float
-    host: HostEvidence
+    refused: Seen | None = None
 
 
 class Look:
@@ -82,7 +73,7 @@ class Work(Struct, kw_only=True):
 
     `targets` are the hosts that may be asked, in order, and `turn` the one that is next. `chunk` are the addresses;
     with `stream` the spool may have more of the domain. `alone`: each address wants a connection of its own. `seen`
-    belongs to every address. `suspects` have their result when the one address of the chunk has its own.
+    belongs to every address.
     """
 
     domain: str
@@ -94,22 +85,13 @@ class Work(Struct, kw_only=True):
     stream: bool = False
     alone: bool = False
     seen: tuple[Seen, ...] = ()
-    suspects: tuple[Suspect, ...] = ()
 
     @property
     def target(self) -> Target:
         """The mail host that is next."""
         return self.targets[self.turn]
 
-    def part(
-        self,
-        chunk: list[Asked],
-        *,
-        turn: int,
-        alone: bool = False,
-        stream: bool = False,
-        suspects: tuple[Suspect, ...] = (),
-    ) -> Work:
+    def part(self, chunk: list[Asked], *, turn: int, alone: bool = False, stream: bool = False) -> Work:
         """Give work on other addresses of the same domain."""
         return Work(
             domain=self.domain,
@@ -121,7 +103,6 @@ class Work(Struct, kw_only=True):
             stream=stream,
             alone=alone,
             seen=self.seen,
-            suspects=suspects,
         )
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from probe.core.address import parse
-from probe.core.model import AddressForm, Cause
+from probe.core.model import Cause
 from probe.core.route import route
 from probe.net.lookup import Lookups
 from probe.net.organisation import organisational_domains
@@ -109,8 +109,8 @@ class Domains:
                 if report is None:
                     rest.append(asked)
                     continue
-                if report.cause is Cause.SENDER_EXISTS and AddressForm.UTF8 not in asked.address.forms:
-                    self.taken.remember(domain, asked.address.mailbox)
+                if report.cause is Cause.SENDER_EXISTS:
+                    self.taken.remember(asked.address)
                 self._answered(asked.entry, report)
             if rest:
                 return rest

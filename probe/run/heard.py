@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.core import phrases
-from probe.core.dropped import cannot_go_on, displeased_by_the_next, is_shifted
+from probe.core.address import is_role
+from probe.core.dropped import cannot_go_on, closed_politely, displeased_by_the_next, is_proven, is_shifted
 from probe.core.everybody import for_everybody
 from probe.core.fold import cause_of
 from probe.core.model import AddressForm, Cause, ConnectOutcome, Direction, ExchangeOutcome, Stage, Tape
@@ -29,14 +30,14 @@ class Heard(Struct):
     """What a visit heard about one address.
 
     `broken` says that it has to be asked again: it may be so only because others were asked before it over the same
-    connection, or the host has told us to come more slowly. `suspect`: it was refused, and so was everybody else.
+    connection, or the host has told us to come more slowly. `unvouched`: nobody was taken behind it.
     """
 
     asked: Asked
     host: HostEvidence
     cut_short: bool = False
     broken: bool = False
-    suspect: bool = False
+    unvouched: bool = False
 
 
 class Visit(Struct):
@@ -78,10 +79,15 @@ def hear(
     """
     last = len(told) - 1
     final = told[-1][-1]
-    shifted = (dropped or controls or last > 0) and is_shifted(final)
-    vouched = None if control is None or shifted else _vouches(control)
+    several = last > 0 or controls
+    shifted = (dropped or several) and is_shifted(final)
+    # Behind a handshake that failed the others were asked over a second connection.
+    end = final if len(told[0]) > 1 else told[-1][0]
+    proven = is_proven(end)
+    unproven = several and not proven and not closed_politely(end)
+    vouched = None if control is None or shifted or unproven else _vouches(control)
     witness = control if vouched else None
-    tail = _tail(told) if last or controls else 0
+    tail = _tail(asked, told)
     signs = [displeased(session) for session in told[-1]]
     rate = any(sign is not None and sign.sign is Sign.RATE for sign in signs)
     if controls and not vouched:
@@ -97,8 +103,12 @@ def hear(
             host = host_of(*sessions)
         broken = shifted or (number == last and (half or rate))
         broken = broken or (last > 0 and _is_unsettled(sessions[-1], host, options, judged))
-        heard.append(Heard(asked[number], host, cut_short and number == last, broken))
-    if tail and not vouched:
+        if number and not proven:
+            # Replies that come late stand beside the questions of others, up to a whole transaction too early.
+            broken = broken or unproven or not accepted(sessions[-1])
+        unvouched = number > last - tail and not vouched
+        heard.append(Heard(asked[number], host, cut_short and number == last, broken, unvouched))
+    if tail and several and not vouched:
         _doubt(heard[-tail:], alone=tail == len(heard) and not controls, first=heard[0])
     return Visit(
         heard=heard,
@@ -108,15 +118,18 @@ def hear(
         canary=canary,
         out_of_step=shifted
         or vouched is False
+        or (last > 0 and unproven and not cut_short)
         or (not cut_short and cannot_go_on([each[-1] for each in told[:3]], dropped=dropped)),
         vouched=vouched,
     )
 
 
-def _tail(told: Sequence[tuple[Session, ...]]) -> int:
-    """Count the addresses at the end of a connection behind which none was taken."""
-    taken = (number for number, sessions in enumerate(reversed(told)) if accepted(sessions[-1]))
-    return next(taken, len(told))
+def _tail(asked: Sequence[Asked], told: Sequence[tuple[Session, ...]]) -> int:
+    """Count the addresses at the end of a connection behind which none was taken that vouches for anything."""
+    for behind, sessions in enumerate(reversed(told)):
+        if accepted(sessions[-1]) and not is_role(asked[len(told) - 1 - behind].address.mailbox):
+            return behind
+    return len(told)
 
 
 def _doubt(tail: list[Heard], *, alone: bool, first: Heard) -> None:
@@ -124,13 +137,11 @@ def _doubt(tail: list[Heard], *, alone: bool, first: Heard) -> None:
 
     Some hosts refuse whoever comes after too many, or everybody once they take us for a harvester, in the words of an
     unknown user. What was taken behind a refusal vouches for it, and so does the control. Where nobody was taken
-    (`alone`) and several were refused, one of them that is asked again alone answers for all; the `first` needs none.
+    (`alone`), the `first` is as good as one that is asked alone.
     """
-    refused = [one for one in tail if not one.broken]
-    several = len(refused) > 1
-    for one in refused:
-        one.suspect = alone and several
-        one.broken = not alone or (not several and one is not first)
+    for one in tail:
+        if not accepted(one.host.sessions[-1]):
+            one.broken = one.broken or not alone or one is not first
 
 
 def _vouched_for(sessions: tuple[Session, ...], control: Session) -> tuple[Session, ...]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
+from probe.core.address import is_role
 from probe.core.conversation import follow_up
 from probe.core.fold import cause_of
-from probe.core.model import Cause, ConnectOutcome, Purpose
+from probe.core.model import ConnectOutcome, Purpose
 from probe.run.heard import SETTLED, Heard, Visit, accepted, hear, leaves_nothing_open
 from probe.run.host import MAX_SESSIONS, host_evidence
 from probe.run.lookout import CHECK_GRACE, SLOW, SUSPICION, Lookout
@@ -257,16 +258,15 @@ class _Lane:
             # Both know this visit. In a cycle all of its sessions would lie until Python looks for garbage.
             self._call = self._lookout = None
 
-    def finished(self) -> list[Heard]:
-        """Give the addresses that have their answer, although the connection had to be left before its end."""
-        finished = []
-        for asked, session in zip(self._asked, self._sessions[:-1], strict=False):
-            host = self._host(session)
-            cause = cause_of(host, self._lanes.options)
-            # Of refusals behind others the end of the connection would have told what they are worth.
-            if cause is Cause.SENDER_EXISTS or (cause in SETTLED and not session.before):
-                finished.append(Heard(asked, host))
-        return finished
+    def finished(self) -> Heard | None:
+        """Give the first address, where it has its answer although the connection had to be left before its end.
+
+        Of those behind it the end would have told what their answers are worth.
+        """
+        if len(self._sessions) == 1:
+            return None
+        host = self._host(self._sessions[0])
+        return Heard(self._asked[0], host) if cause_of(host, self._lanes.options) in SETTLED else None
 
     def expire(self) -> None:
         """End it: its time is up. What is known by then is the result."""
@@ -308,7 +308,7 @@ class _Lane:
             return None
         present = self._asked[self._named - 1].address.mailbox
         if taken:
-            self._taken = present
+            self._taken = self._taken if is_role(present) else present
         else:
             self._refusals += 1
         enough = self._refusals >= REFUSALS or self._clock() > self._enough

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from probe.core.address import is_role
 from probe.core.expiry import NOT_KEPT
 from probe.core.model import AddressForm, Stage
 from probe.core.rebase import shift
@@ -20,7 +21,7 @@ from probe.run.heard import accepted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probe.core.model import Canary, Exchange, HostEvidence
+    from probe.core.model import Address, Canary, Exchange, HostEvidence
     from probe.run.heard import Heard
     from probe.run.memory import Memory
 
@@ -48,7 +49,7 @@ class Hosts:
         self._rebuffs: Recent[int] = Recent(LEARNED)
         self._single: Recent[bool] = Recent(LEARNED)
         self._doubted: Recent[bool] = Recent(LEARNED)
-        self._refusing: Recent[bool] = Recent(LEARNED)
+        self._refusing: Recent[bool] = Recent(DOMAINS)
 
     def known(self, ip: str, now: float) -> Learned | None:
         """Give what is known of a host and may still be believed."""
@@ -67,19 +68,21 @@ class Hosts:
         """Whether this host is to be asked about one address a connection."""
         return self._single.get(ip) is not None
 
-    def doubt(self, ip: str) -> None:
-        """Believe no refusal of this host from now on for which nothing vouches."""
-        self._doubted.put(ip, True)
+    def doubt(self, ip: str, domain: str | None) -> None:
+        """Believe no refusal of this host from now on for which nothing vouches: in a domain, in all for None."""
+        self._doubted.put((ip, domain), True)
 
-    def doubted(self, ip: str) -> bool:
-        """Whether this host has refused an address that it had taken."""
-        return self._doubted.get(ip) is not None
+    def doubted(self, ip: str, domain: str) -> bool:
+        """Whether this host has refused an address that was taken before."""
+        return self._doubted.get((ip, None)) is not None or self._doubted.get((ip, domain)) is not None
 
-    def refuses_all(self, ip: str) -> bool:
-        """Note that everybody over a connection was refused; whether that is the first time with this host."""
-        first = self._refusing.get(ip) is None
-        self._refusing.put(ip, True)
-        return first
+    def refuse_all(self, ip: str, domain: str) -> None:
+        """Note that everybody of a domain over a connection was refused."""
+        self._refusing.put((ip, domain), True)
+
+    def refused_all(self, ip: str, domain: str) -> bool:
+        """Whether that was so; then who is asked behind others has to be asked again alone, whatever is said."""
+        return self._refusing.get((ip, domain)) is not None
 
     def rebuffed(self, ip: str) -> int:
         """Count how often a host has turned everybody away because we come too often."""
@@ -89,29 +92,39 @@ class Hosts:
 
 
 class Taken:
-    """An address of each domain that was taken; asked again, it vouches for the refusals before it.
+    """An address of each domain that a mail host has taken; asked again, it vouches for the refusals before it.
 
-    `earlier` knows those of an earlier run.
+    `earlier` knows those of a domain that were taken in an earlier run, by whichever of its hosts.
     """
 
     def __init__(self, earlier: Callable[[str], str | None]) -> None:
         self._earlier = earlier
         self._mailboxes: Recent[str] = Recent(DOMAINS)
 
-    def of(self, domain: str) -> str | None:
+    def of(self, domain: str, ip: str) -> str | None:
         """Give it, None where there is none yet."""
-        return self._mailboxes.get(domain) or self._earlier(domain)
+        return self._mailboxes.get((domain, ip)) or self._mailboxes.get(domain) or self._earlier(domain)
 
-    def note(self, domain: str, heard: Sequence[Heard]) -> None:
-        """Remember the last of them that was taken, and that any host can be asked for."""
-        sound = (one for one in reversed(heard) if not one.broken and accepted(one.host.sessions[-1]))
-        last = next((one for one in sound if AddressForm.UTF8 not in one.asked.address.forms), None)
-        if last is not None:
-            self.remember(domain, last.asked.address.mailbox)
+    def by(self, domain: str, ip: str) -> bool:
+        """Whether this host has taken one in this run."""
+        return self._mailboxes.get((domain, ip)) is not None
 
-    def remember(self, domain: str, mailbox: str) -> None:
-        """Remember one that was taken."""
-        self._mailboxes.put(domain, mailbox)
+    def note(self, domain: str, ip: str, heard: Sequence[Heard]) -> None:
+        """Remember the last of them that was taken, that any host can be asked for, and that tells of others."""
+        for one in reversed(heard):
+            if not one.broken and accepted(one.host.sessions[-1]) and _tells(one.asked.address):
+                self._mailboxes.put((domain, ip), one.asked.address.mailbox)
+                break
+
+    def remember(self, address: Address) -> None:
+        """Remember one that was taken in an earlier run, if it tells of others."""
+        if _tells(address):
+            self._mailboxes.put(address.domain, address.mailbox)
+
+
+def _tells(address: Address) -> bool:
+    """Whether any host can be asked for an address, and does not take it before it looks at anything."""
+    return AddressForm.UTF8 not in address.forms and not is_role(address.mailbox)
 
 
 class RandomMailboxes:

@@ -20,7 +20,7 @@ from probe.core.politeness import Sign
 from probe.core.rebase import shift
 from probe.net.spool import SpoolError
 from probe.net.store import StoreError
-from probe.run.agenda import Seen, Suspect
+from probe.run.agenda import Seen
 from probe.run.assemble import Assembly
 from probe.run.host import host_evidence
 from probe.run.lane import Lanes
@@ -138,8 +138,8 @@ class Visits:
                 chunk,
                 lambda: monotonic() - started,
                 with_random=self._random.asks(work.domain),
-                taken=self._taken.of(work.domain),
-                doubted=self._hosts.doubted(work.target.ip),
+                taken=self._taken.of(work.domain, place.ip),
+                doubted=self._hosts.doubted(place.ip, work.domain),
                 leave=turn,
             )
             try:
@@ -152,16 +152,17 @@ class Visits:
         except (StoreError, SpoolError):
             raise
         except Exception as bug:  # noqa: BLE001  # it is told, and must not cost the others their results
-            for asked in (*chunk, *(suspect.asked for suspect in work.suspects)):
+            for asked in chunk:
                 self._deliver.failed(asked.entry, bug)
         finally:
             self._agenda.leave(place, displeasure, returned=not turn.held)
 
-    def _rescue(self, work: Work, finished: list[Heard], zero: float) -> None:
+    def _rescue(self, work: Work, finished: Heard | None, zero: float) -> None:
         """Deliver what a visit that is cut off knows already, where it settles an address."""
-        for heard in finished:
-            if not self._goes_on(work, heard.host):
-                self._settle(work, Suspect(heard.asked, zero, heard.host), None, cut_short=False)
+        if finished is None or self._goes_on(work, finished.host):
+            return
+        if not (self._hosts.doubted(work.target.ip, work.domain) and self._is_missing(finished.host)):
+            self._settle(work, finished.asked, Seen(zero, finished.host), None, cut_short=False)
 
     def _split(self, work: Work) -> list[Asked]:
         """Give the addresses of one visit; what they leave of the work waits again."""
@@ -173,7 +174,11 @@ class Visits:
             work.stream = False
         if len(chunk) == 1:
             return chunk
-        singles = work.alone or self._hosts.asked_singly(work.target.ip)
+        ip = work.target.ip
+        singles = work.alone or self._hosts.asked_singly(ip)
+        singles = singles or (
+            self._hosts.refused_all(ip, work.domain) and not self._taken.by(work.domain, ip)
+        )
         singles = singles or AddressForm.UTF8 in chunk[0].address.forms
         here = chunk[:1] if singles else [a for a in chunk if AddressForm.UTF8 not in a.address.forms]
         rest = chunk[1:] if singles else [a for a in chunk if AddressForm.UTF8 in a.address.forms]
@@ -183,87 +188,66 @@ class Visits:
 
     def _hear(self, work: Work, visit: Visit, zero: float, displeasure: Displeasure | None) -> None:
         """Sort what a visit brought: results, addresses that are asked again, and what holds for all."""
+        ip, domain = work.target.ip, work.domain
         rate = displeasure is not None and displeasure.sign is Sign.RATE
         if visit.for_all is not None:
-            if rate and self._hosts.rebuffed(work.target.ip) <= RETRIES:
+            if rate and self._hosts.rebuffed(ip) <= RETRIES:
                 chunk = [heard.asked for heard in visit.heard] + visit.unasked
-                self._queue(work.part(chunk, turn=work.turn, alone=work.alone, suspects=work.suspects))
+                self._queue(work.part(chunk, turn=work.turn, alone=work.alone))
                 return
             cut_short = visit.heard[0].cut_short
             self._learn(work.target, Learned(zero, self._clock(), visit.for_all, visit.canary, cut_short))
         if visit.out_of_step:
-            self._hosts.ask_singly(work.target.ip)
+            self._hosts.ask_singly(ip)
+        self._taken.note(domain, ip, visit.heard)
         if visit.vouched is False:
-            self._hosts.doubt(work.target.ip)
+            # Who was taken in an earlier run, or by another host, may be gone: that says nothing of other domains.
+            self._hosts.doubt(ip, None if self._taken.by(domain, ip) else domain)
+        if len(visit.heard) > 1 and all(heard.unvouched for heard in visit.heard):
+            self._hosts.refuse_all(ip, domain)
+        doubted = self._hosts.doubted(ip, domain)
         again, further = [], []
-        suspects = [Suspect(heard.asked, zero, heard.host) for heard in visit.heard if heard.suspect]
-        if suspects and self._hosts.refuses_all(work.target.ip):
-            # Before one may answer for others, each is heard alone: the first was, the others are asked again.
-            suspects = []
-            for heard in visit.heard:
-                heard.broken = heard.broken or (heard.suspect and heard is not visit.heard[0])
-                heard.suspect = False
-        self._taken.note(work.domain, visit.heard)
-        unsure = self._hosts.doubted(work.target.ip) and not visit.vouched
-        single = len(visit.heard) == 1
         for heard in visit.heard:
-            if heard.suspect:
-                continue
             asked = heard.asked
-            host = self._random.noted(work.domain, heard.host, zero)
+            host = self._random.noted(domain, heard.host, zero)
+            missing = self._is_missing(heard.host)
             if heard.broken and asked.tries < RETRIES:
                 asked.tries += 1
-                asked.denied = asked.denied or self._is_missing(heard.host)
+                if len(visit.heard) > 1:
+                    asked.denied = asked.denied or missing
+                elif missing and not (doubted or visit.out_of_step):
+                    asked.refused = Seen(zero, host)
                 again.append(asked)
-            elif unsure and (heard.broken or single) and self._is_missing(heard.host):
-                further += self._settle(work, self._untold(work, asked, zero), None, cut_short=False)
+            elif missing and doubted and heard.unvouched:
+                # The host tells nothing about it: it refuses also whom it has taken before.
+                further += self._settle(
+                    work, asked, Seen(zero, self._left_alone(work)), None, cut_short=False
+                )
             else:
-                if asked.denied and not self._is_missing(heard.host):
-                    self._hosts.ask_singly(work.target.ip)  # what it says behind others is not to be believed
-                one = Suspect(asked, zero, host)
-                further += self._settle(work, one, visit.canary, cut_short=heard.cut_short)
-        if suspects:
-            *others, witness = suspects
-            part = work.part([witness.asked], turn=work.turn, alone=True, suspects=tuple(others))
-            self._queue(part)
-        elif work.suspects and not again:
-            settled, doubted = self._resolve(work, visit)
-            further += settled
-            again = doubted
+                if asked.denied and not missing:
+                    self._hosts.ask_singly(ip)  # what it says behind others is not to be believed
+                cut_short = heard.cut_short
+                further += self._settle(work, asked, Seen(zero, host), visit.canary, cut_short=cut_short)
         for chunk, turn, alone in (
             (again, work.turn, True),
             (visit.unasked, work.turn, work.alone),
             (further, work.turn + 1, False),
         ):
             if chunk:
-                kept = work.suspects if chunk is again else ()
-                self._queue(work.part(chunk, turn=turn, alone=alone, suspects=kept))
+                self._queue(work.part(chunk, turn=turn, alone=alone))
 
-    def _resolve(self, work: Work, visit: Visit) -> tuple[list[Asked], list[Asked]]:
-        """Conclude for those whose refusal hangs on that of the address of this visit, which has its answer.
-
-        Gives who has to hear the next mail host, and who is asked again.
-        """
-        suspects, work.suspects = work.suspects, ()
-        if self._hosts.doubted(work.target.ip) or self._hosts.asked_singly(work.target.ip):
-            return [], [suspect.asked for suspect in suspects]
-        if not self._is_missing(visit.heard[0].host):
-            self._hosts.ask_singly(work.target.ip)
-            return [], [suspect.asked for suspect in suspects]
-        further = []
-        for suspect in suspects:
-            further += self._settle(work, suspect, visit.canary, cut_short=False)
-        return further, []
-
-    def _settle(self, work: Work, heard: Suspect, canary: Canary | None, *, cut_short: bool) -> list[Asked]:
+    def _settle(
+        self, work: Work, asked: Asked, seen: Seen, canary: Canary | None, *, cut_short: bool
+    ) -> list[Asked]:
         """Deliver an address; or give it, where it has to hear the next mail host."""
-        asked, seen = heard.asked, Seen(heard.zero, heard.host)
-        if self._goes_on(work, heard.host):
+        asked.refused = None
+        if self._goes_on(work, seen.host):
             asked.seen = (*asked.seen, seen)
             asked.tries = 0
+            asked.denied = False
             return [asked]
         evidence = self._assembly.evidence(
-            work, asked, (*work.seen, *asked.seen, seen), heard.zero, canary, cut_short=cut_short
+            work, asked, (*work.seen, *asked.seen, seen), seen.zero, canary, cut_short=cut_short
         )
         self._deliver.evidence(asked.entry, evidence)
         return []
@@ -272,6 +256,8 @@ class Visits:
         """Whether an address has to hear its next mail host, because this one has not settled it."""
         if work.turn + 1 >= len(work.targets):
             return False
+        if host.skipped is Skip.HELD_BACK and work.targets[work.turn + 1].preference != host.preference:
+            return False  # what a backup says does not count (see `probe.core.fold`)
         return self._settings.all_hosts or definite(host, self._options) is None
 
     def _learn(self, target: Target, learned: Learned) -> None:
@@ -283,21 +269,28 @@ class Visits:
     def _is_missing(self, host: HostEvidence) -> bool:
         return cause_of(host, self._options) is Cause.MISSING_SENDER
 
-    def _untold(self, work: Work, asked: Asked, zero: float) -> Suspect:
-        """Give an address about which its mail host tells nothing: it refuses also whom it has taken before."""
-        return Suspect(asked, zero, self._left_alone(work))
-
     def _left_alone(self, work: Work) -> HostEvidence:
         return host_evidence(work.target, self._settings.port, Skip.HELD_BACK, ())
 
     def hold_back(self, work: Work) -> None:
-        """Conclude work without its mail host, which may not be asked again today."""
-        self.concluding.append((work, Learned(0.0, self._clock(), self._left_alone(work), None)))
+        """Conclude work without its mail host, which may not be asked again today.
+
+        What it has said of an address that was asked alone, in clear words, it has said.
+        """
+        further, chunk = [], []
+        for asked in work.chunk:
+            if asked.refused is None:
+                chunk.append(asked)
+            else:
+                further += self._settle(work, asked, asked.refused, None, cut_short=False)
+        if further:
+            self._queue(work.part(further, turn=work.turn + 1))
+        if chunk or work.stream:
+            work.chunk = chunk
+            self.concluding.append((work, Learned(0.0, self._clock(), self._left_alone(work), None)))
 
     async def conclude(self, work: Work, learned: Learned) -> None:
         """Go on with work whose mail host need not be asked: to its next one, or to the end."""
-        work.chunk += [suspect.asked for suspect in work.suspects]
-        work.suspects = ()
         # The same address may be the mail host of another domain by another name.
         met = replace(
             learned.host,
@@ -307,7 +300,7 @@ class Visits:
             scope=work.target.scope,
         )
         work.seen = (*work.seen, Seen(learned.zero, met))
-        if work.turn + 1 < len(work.targets):
+        if self._goes_on(work, met):
             work.turn += 1
             self._queue(work)
         else:

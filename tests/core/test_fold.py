@@ -213,10 +213,13 @@ def test_a_run_that_nothing_stopped_and_that_asked_nobody() -> None:
 
 def test_a_host_that_was_held_back_says_nothing() -> None:
     waiting = left_out(Skip.HELD_BACK, 1)
+    equal = replace(says("250 Ok", 3), preference=waiting.preference)
     assert verdict(waiting) == ("host.held-back", "certain")
     assert judge(run(waiting)).cause is Cause.INCONCLUSIVE
     assert verdict(waiting, says(LATER, 2))[0] == "rcpt.deferred"
-    assert verdict(waiting, says("250 Ok", 2)) == ("rcpt.accepted", "probable")
+    assert verdict(waiting, says("250 Ok", 2)) == ("host.held-back", "certain")
+    assert verdict(waiting, says("250 Ok", 2), equal) == ("rcpt.accepted", "probable")
+    assert verdict(says("250 Ok", 1), left_out(Skip.HELD_BACK, 2)) == ("rcpt.accepted", "probable")
 
 
 def test_a_denial_does_not_count_behind_a_host_that_was_held_back() -> None:

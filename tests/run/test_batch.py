@@ -416,7 +416,8 @@ async def test_a_stop_of_ours_is_nobody_elses_time_out() -> None:
 
 
 @runs
-async def test_what_is_accepted_when_the_run_is_ended_is_delivered() -> None:
+async def test_of_a_connection_that_is_ended_the_first_answer_is_delivered() -> None:
+    """That of another one may belong to the question before, which only the end of the connection shows."""
     host = CountingHost("127.0.0.2", delay=0.1, pipelining=False)
     async with Lab(zone(1, 1), {host.ip: host}) as lab:
         engine, spool, results, limits = Engine(settings(lab)), Spool(), Results(), Limits(gap=0.0)
@@ -441,8 +442,8 @@ async def test_what_is_accepted_when_the_run_is_ended_is_delivered() -> None:
         with suppress(asyncio.CancelledError):
             await running
         await engine.aclose()
-    assert set(results.reasons.values()) == {"rcpt.accepted"}
-    assert len(host.visits[0].asked) - 2 <= len(results.reports) < 30
+    assert len(host.visits[0].asked) > 3
+    assert results.reasons == {"u0@d0.example": "rcpt.accepted"}
 
 
 # --- the random mailbox -----------------------------------------------------------------------------

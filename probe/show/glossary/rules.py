@@ -111,7 +111,10 @@ def _by_domain() -> dict[str, _Shown]:
             _partly_asked(),
             "Every mail host that was asked takes no mail for the domain, and not every one could be asked",
         ),
-        (_held_back(), "A batch has left every mail host of the domain alone, out of politeness"),
+        (
+            _held_back(),
+            "A batch has left a mail host alone, out of politeness, and none that is its equal said yes",
+        ),
     ]
     shown = [
         _Shown(verdict.rule, verdict.reason, verdict.confidence, verdict.says, (("No host decides", when),))
