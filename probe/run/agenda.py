@@ -39,8 +39,7 @@ class Seen(Struct, frozen=True):
 class Asked(Struct):
     """An address that waits for a mail host. `seen` are the hosts that have not settled it, `tries` its visits.
 
-    `denied`: the host called it unknown behind others, and it is asked for again; `refused` is what it said when that
-    was so over a connection of its own, and it wanted us to come more slowly.
+    `denied`: the host called it unknown behind others, and it is asked for again.
     """
 
     entry: Entry
@@ -48,7 +47,6 @@ class Asked(Struct):
     seen: tuple[Seen, ...] = ()
     tries: int = 0
     denied: bool = False
-    refused: Seen | None = None
 
 
 class Look:

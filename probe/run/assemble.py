@@ -41,11 +41,16 @@ class Assembly:
         *,
         cut_short: bool,
     ) -> Evidence:
-        """Give the evidence of an address: the hosts that were `seen`, and the others as not needed."""
+        """Give the evidence of an address: the hosts that were `seen`, and the others as not needed.
+
+        Behind one that was held back they are left alone too, because what they say would not count.
+        """
         hosts = {}
+        left = Skip.DEFINITE
         for item in seen:
             host = item.host if item.zero == zero else shift(item.host, item.zero - zero)
             hosts[host.ip] = host
+            left = Skip.HELD_BACK if host.skipped is Skip.HELD_BACK else Skip.DEFINITE
         return Evidence(
             schema=EVIDENCE_SCHEMA,
             tool=TOOL,
@@ -57,7 +62,7 @@ class Assembly:
             hosts=tuple(
                 [
                     hosts.get(target.ip)
-                    or host_evidence(target, self._options.port, target.skipped or Skip.DEFINITE, ())
+                    or host_evidence(target, self._options.port, target.skipped or left, ())
                     for target in work.all_targets
                 ]
             ),

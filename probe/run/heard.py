@@ -101,8 +101,8 @@ def hear(
             host = host_of(*_vouched_for(sessions, witness))
         else:
             host = host_of(*sessions)
-        broken = shifted or (number == last and (half or rate))
-        broken = broken or (last > 0 and _is_unsettled(sessions[-1], host, options, judged))
+        broken = shifted or (number == last and half)
+        broken = broken or ((last > 0 or rate) and _is_unsettled(sessions[-1], host, options, judged))
         if number and not proven:
             # Replies that come late stand beside the questions of others, up to a whole transaction too early.
             broken = broken or unproven or not accepted(sessions[-1])

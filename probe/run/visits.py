@@ -213,10 +213,7 @@ class Visits:
             missing = self._is_missing(heard.host)
             if heard.broken and asked.tries < RETRIES:
                 asked.tries += 1
-                if len(visit.heard) > 1:
-                    asked.denied = asked.denied or missing
-                elif missing and not (doubted or visit.out_of_step):
-                    asked.refused = Seen(zero, host)
+                asked.denied = asked.denied or missing
                 again.append(asked)
             elif missing and doubted and heard.unvouched:
                 # The host tells nothing about it: it refuses also whom it has taken before.
@@ -240,7 +237,6 @@ class Visits:
         self, work: Work, asked: Asked, seen: Seen, canary: Canary | None, *, cut_short: bool
     ) -> list[Asked]:
         """Deliver an address; or give it, where it has to hear the next mail host."""
-        asked.refused = None
         if self._goes_on(work, seen.host):
             asked.seen = (*asked.seen, seen)
             asked.tries = 0
@@ -273,21 +269,8 @@ class Visits:
         return host_evidence(work.target, self._settings.port, Skip.HELD_BACK, ())
 
     def hold_back(self, work: Work) -> None:
-        """Conclude work without its mail host, which may not be asked again today.
-
-        What it has said of an address that was asked alone, in clear words, it has said.
-        """
-        further, chunk = [], []
-        for asked in work.chunk:
-            if asked.refused is None:
-                chunk.append(asked)
-            else:
-                further += self._settle(work, asked, asked.refused, None, cut_short=False)
-        if further:
-            self._queue(work.part(further, turn=work.turn + 1))
-        if chunk or work.stream:
-            work.chunk = chunk
-            self.concluding.append((work, Learned(0.0, self._clock(), self._left_alone(work), None)))
+        """Conclude work without its mail host, which may not be asked again today."""
+        self.concluding.append((work, Learned(0.0, self._clock(), self._left_alone(work), None)))
 
     async def conclude(self, work: Work, learned: Learned) -> None:
         """Go on with work whose mail host need not be asked: to its next one, or to the end."""
