@@ -219,6 +219,72 @@ async def test_a_host_that_answers_mail_twice_in_a_group_and_takes_its_time(good
     assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
 
 
+class Stammerer:
+    """A mail host that answers MAIL twice from the second on, slowly, and is gone behind so many recipients."""
+
+    def __init__(self, ip: str, unknown: str, recipients: int, *, pipelining: bool, hangs_up: bool) -> None:
+        self.ip = ip
+        self._unknown = unknown
+        self._recipients = recipients
+        self._pipelining = pipelining
+        self._hangs_up = hangs_up
+
+    async def start(self, port: int = 0) -> int:
+        self._server = await asyncio.start_server(self._serve, self.ip, port)
+        taken: int = self._server.sockets[0].getsockname()[1]
+        return taken
+
+    async def stop(self) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        replies: asyncio.Queue[str] = asyncio.Queue()
+        speaking = asyncio.create_task(self._speak(replies, writer))
+        mails = recipients = 0
+        try:
+            replies.put_nowait(usual(""))
+            while (line := (await reader.readline()).decode().rstrip("\r\n")) and line != "QUIT":
+                mails += line.startswith("MAIL")
+                recipients += line.startswith("RCPT")
+                if recipients > self._recipients:
+                    continue
+                reply = usual(line, self._unknown)
+                if line.startswith("EHLO") and not self._pipelining:
+                    reply = "250 mail.example\r\n"
+                for _again in range(2 if line.startswith("MAIL") and mails > 1 else 1):
+                    replies.put_nowait(reply)
+                if recipients == self._recipients and self._hangs_up:
+                    break
+            replies.put_nowait(CLOSE if recipients >= self._recipients else usual("QUIT"))
+            replies.put_nowait(CLOSE)
+            await speaking
+        except ConnectionError:
+            pass
+        finally:
+            speaking.cancel()
+            writer.close()
+
+    @staticmethod
+    async def _speak(replies: asyncio.Queue[str], writer: asyncio.StreamWriter) -> None:
+        while (reply := await replies.get()) != CLOSE:
+            writer.write(reply.encode())
+            await asyncio.sleep(0.003)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("hangs_up", [True, False])
+@pytest.mark.parametrize(("recipients", "unknown"), [(3, "u2"), (5, "u3"), (6, "u2")])
+@runs
+async def test_a_host_that_shifts_its_answers_and_says_no_goodbye(
+    recipients: int, unknown: str, *, hangs_up: bool, pipelining: bool
+) -> None:
+    def host() -> dict[str, Stammerer]:
+        return {A: Stammerer(A, unknown, recipients, pipelining=pipelining, hangs_up=hangs_up)}
+
+    alone, together = await both(ONE, host, users(7), reply_timeout=0.2, quit_timeout=0.2)
+    assert together.reasons == {mailbox: report.reason for mailbox, report in alone.items()}
+
+
 @pytest.mark.parametrize("lost", [1, 2, 3])
 @runs
 async def test_a_host_that_loses_what_comes_in_a_group_costs_one_time_out(lost: int) -> None:

@@ -357,3 +357,95 @@ async def test_who_counts_unknown_users_and_says_so_is_believed(number: int) -> 
         results = await run(lab, senders)
     for sender in senders:
         assert results.reasons[sender] == (TAKEN if sender.startswith("ok") else MISSING)
+
+
+@runs
+async def test_one_that_is_unknown_does_not_answer_for_those_before_it() -> None:
+    names = [f"u{n}" for n in range(10) if n != 8]
+    async with Lab(zone(1, 1), {A: CountingHost(A, Forgetful(*names))}) as lab:
+        results = await run(lab, users(10))
+    assert reasons(results) == [MISSING] * 8 + [TAKEN, MISSING]
+
+
+@pytest.mark.parametrize("role", ["postmaster", "Abuse"])
+@pytest.mark.parametrize("before", [[], ["a"]], ids=",".join)
+@runs
+async def test_a_mailbox_that_is_taken_from_everybody_vouches_for_nobody(
+    role: str, before: list[str]
+) -> None:
+    """It takes the role before it looks at anything, and calls everybody unknown behind two unknown users."""
+    forgetful = Forgetful("u1", "u2", knows=2 + len(before))
+    host = CountingHost(A, lambda number, line: None if f"<{role}@" in line else forgetful(number, line))
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        senders = [f"{local}@d0.example" for local in (*before, "u1", "u2", role, "u3")]
+        results = await run(lab, senders)
+    for sender in senders:
+        assert results.reasons[sender] == (MISSING if sender[:2] in {"u1", "u2"} else TAKEN)
+    roles = [visit.asked.count(f"{role}@d0.example") for visit in host.visits]
+    assert sum(roles) == 1
+
+
+@pytest.mark.parametrize("second", ["450 4.3.0 Later", "421 4.7.0 Enough", "554 5.7.1 No"])
+@runs
+async def test_who_is_found_out_beside_another_connection_is_not_believed_over_that_one(second: str) -> None:
+    """From the second unknown user on it lies to everybody; the third connection is under way when that shows."""
+    met = 0
+
+    def answer(_: int, line: str) -> str | None:
+        nonlocal met
+        if not line.startswith("RCPT"):
+            return None
+        if line.startswith("RCPT TO:<m"):
+            met += 1
+        return second if line.startswith("RCPT TO:<t") else UNKNOWN if met >= 2 or "<m" in line else None
+
+    waits = {"RCPT TO:<e2@d0.example>": 0.3, "RCPT TO:<t3@d0.example>": 0.6}
+    host = CountingHost(A, answer, delay=lambda number, line: waits.get(line, 0.0) if number == 3 else 0.0)
+    senders = [f"{local}@d0.example" for local in ("e0", "e1", "m1", "m2", "e2", "t3")]
+    async with Lab(zone(1, 1), {A: host}) as lab:
+        results = await run(lab, senders, per_connection=2)
+    assert host.visits[2].asked[:2] == ["e2@d0.example", "t3@d0.example"]
+    assert MISSING not in results.reasons.values()
+
+
+@pytest.mark.parametrize("gone", ["u0", "u9"])
+@runs
+async def test_whom_another_host_took_or_an_earlier_run_does_not_make_a_liar_of_a_host(gone: str) -> None:
+    """u0 was taken by the backup while the first host was busy, u9 by an earlier run; the first knows neither."""
+    two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
+    two += f"mx1.example. 300 A {A}\nmx2.example. 300 A 127.0.0.3\nd1.example. 300 MX 10 mx1.example."
+    busy = "451 4.3.0 Busy" if gone == "u0" else None
+
+    def answer(number: int, line: str) -> str | None:
+        if not line.startswith("RCPT"):
+            return None
+        return busy if number == 1 and busy else UNKNOWN
+
+    hosts = {A: CountingHost(A, answer), "127.0.0.3": everybody("127.0.0.3")}
+    known = {"u9@d0.example": spool.TAKEN} if gone == "u9" else {}
+    senders = [*users(4), "u9@d0.example", "x@d1.example"]
+    async with Lab(two, hosts) as lab:
+        results = await run(lab, senders, known=known, per_connection=3, concurrency=1)
+    wanted = MISSING if gone == "u0" else HELD_BACK
+    assert {results.reasons[f"u{n}@d0.example"] for n in range(1, 4)} == {wanted}
+    assert results.reasons["x@d1.example"] == MISSING
+
+
+@runs
+async def test_a_refusal_in_clear_words_counts_although_the_host_hangs_up_behind_it() -> None:
+    """Six 421 in a row, and the host is given up; its backup takes everybody, and is not asked."""
+    two = "d0.example. 300 MX 10 mx1.example.\nd0.example. 300 MX 20 mx2.example.\n"
+    two += f"mx1.example. 300 A {A}\nmx2.example. 300 A 127.0.0.3"
+
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        for number, line in enumerate(lines):
+            if line.startswith("RCPT TO:<u"):
+                return [*map(usual, lines[:number]), f"{UNKNOWN}\r\n421 4.7.0 Bye\r\n", CLOSE]
+        return list(map(usual, lines))
+
+    backup = everybody("127.0.0.3")
+    async with Lab(two, {A: Teller(A, tell), backup.ip: backup}) as lab:
+        results = await run(lab, ["known@d0.example", *users(8)])
+    assert set(reasons(results)) == {TAKEN, MISSING, HELD_BACK}
+    assert reasons(results)[:5] == [TAKEN] + [MISSING] * 4
+    assert backup.visits == []

@@ -35,7 +35,7 @@ class CountingHost:
 
     `answer` gets the number of the connection (from 1) and a command line, "" for the greeting; what it returns is
     sent instead of the usual reply, None leaves that as it is. A reply 421 ends the connection. `delay` is the seconds
-    before each reply.
+    before each reply, or gives them for the number and the line.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class CountingHost:
         answer: Callable[[int, str], str | None] | None = None,
         *,
         pipelining: bool = True,
-        delay: float = 0.0,
+        delay: float | Callable[[int, str], float] = 0.0,
     ) -> None:
         self.ip = ip
         self.visits: list[Visit] = []
@@ -87,7 +87,8 @@ class CountingHost:
         try:
             line = ""
             while True:
-                await asyncio.sleep(self._delay)
+                delay = self._delay
+                await asyncio.sleep(delay(number, line) if callable(delay) else delay)
                 reply = self._answer(number, line)
                 text = f"{reply}\r\n".encode() if reply is not None else self._usual(line)
                 writer.write(text)
