@@ -76,8 +76,8 @@ def default_path() -> str:
 
 
 _SELECT = "SELECT mailbox, domain, key, seen, data, crc FROM evidence"
-_OF_MAILBOX = f"{_SELECT} WHERE mailbox = ? AND key = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
-_OF_DOMAIN = f"{_SELECT} WHERE domain = ? AND key = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
+_OF_MAILBOX = f"{_SELECT} WHERE mailbox = ? AND key = ? AND seen BETWEEN ? AND ? ORDER BY seen DESC LIMIT 1"
+_OF_DOMAIN = f"{_SELECT} WHERE domain = ? AND key = ? AND seen BETWEEN ? AND ? ORDER BY seen DESC LIMIT 1"
 _HISTORY = f"{_SELECT} WHERE mailbox = ? AND seen >= ? ORDER BY seen DESC LIMIT ?"
 _NEWEST = f"{_SELECT} WHERE mailbox = ? AND seen >= ? ORDER BY seen DESC LIMIT 1"
 # Answered by the index alone, whatever is damaged in the table.
@@ -89,12 +89,12 @@ _NEWEST_OF_EACH = (
 )
 # Most stretches have nothing to delete, and this tells at a third of what the ranks cost.
 _UNTIDY = """SELECT 1 FROM evidence WHERE mailbox > ?1 AND (?2 IS NULL OR mailbox <= ?2)
-    GROUP BY mailbox HAVING count(*) > ?3 OR min(seen) < ?4 LIMIT 1"""
+    GROUP BY mailbox HAVING count(*) > ?3 OR min(seen) < ?4 OR max(seen) > ?5 LIMIT 1"""
 _SWEEP = """DELETE FROM evidence WHERE id IN (
     SELECT id FROM (
         SELECT id, seen, row_number() OVER (PARTITION BY mailbox ORDER BY seen DESC) AS rank
         FROM evidence WHERE mailbox > ?1 AND (?2 IS NULL OR mailbox <= ?2)
-    ) WHERE rank > ?3 OR seen < ?4
+    ) WHERE rank > ?3 OR seen < ?4 OR seen > ?5
 )"""
 
 
@@ -151,10 +151,10 @@ class Store:
 
     def latest_many(self, mailboxes: Sequence[str], key: str) -> dict[str, Kept]:
         """Give the newest evidence of each of many addresses; who has none is left out."""
-        found = {}
+        found, believed = {}, self._believed()
         with self._database.reading() as connection:
             for mailbox in mailboxes:
-                row = connection.execute(_OF_MAILBOX, (mailbox, key, self._oldest())).fetchone()
+                row = connection.execute(_OF_MAILBOX, (mailbox, key, *believed)).fetchone()
                 if row is not None:
                     found[mailbox] = self._kept(row)
         return found
@@ -162,7 +162,7 @@ class Store:
     def latest_of_domain(self, domain: str, key: str) -> Kept | None:
         """Give the newest evidence of any address of a domain under a key."""
         with self._database.reading() as connection:
-            row = connection.execute(_OF_DOMAIN, (domain, key, self._oldest())).fetchone()
+            row = connection.execute(_OF_DOMAIN, (domain, key, *self._believed())).fetchone()
         return None if row is None else self._kept(row)
 
     def history(self, mailbox: str) -> Iterator[Kept]:
@@ -213,6 +213,11 @@ class Store:
     def _oldest(self) -> float:
         return self._now() - KEPT_FOR
 
+    def _believed(self) -> tuple[float, float]:
+        """Give the times between which an answer may have come; a later one was noted by a clock that was ahead."""
+        now = self._now()
+        return now - KEPT_FOR, now + FUTURE
+
     def _kept(self, row: tuple[str, str, str, float, bytes, int]) -> Kept:
         mailbox, domain, key, seen, data, crc = row
         self._intact(data, crc, f"the evidence of {mailbox!a}")
@@ -262,12 +267,12 @@ class Store:
     # --- the end -----------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        """Look at the next addresses of the file, and delete what they have too much or too old."""
+        """Look at the next addresses of the file, and delete what they have too much, too old or in the future."""
         rows = SWEPT_AT_LEAST + SWEPT_PER_ROW * self._unswept
         self._unswept = 0
         with self._database.transaction() as connection:
             begin, end = _stretch(connection, rows)
-            limits = (begin, end, PER_ADDRESS, self._oldest())
+            limits = (begin, end, PER_ADDRESS, *self._believed())
             if connection.execute(_UNTIDY, limits).fetchone():
                 connection.execute(_SWEEP, limits)
             connection.execute("INSERT OR REPLACE INTO swept(id, mailbox) VALUES (0, ?)", (end or "",))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from probe.core.model import Address, Canary, Exchange, HostEvidence
+    from probe.core.route import Target
     from probe.run.heard import Heard
     from probe.run.memory import Memory
 
@@ -32,13 +33,17 @@ DOMAINS = 1000
 
 
 class Learned(Struct, frozen=True):
-    """A mail host as everybody meets it, in seconds since `zero` of the batch's clock, seen at `at`."""
+    """A mail host as everybody meets it, in seconds since `zero` of the batch's clock, seen at `at`.
+
+    `name`: it was met so by this name, and may be another by another one (server name indication, RFC 6066 3).
+    """
 
     zero: float
     at: float
     host: HostEvidence
     canary: Canary | None
     cut_short: bool = False
+    name: str | None = None
 
 
 class Hosts:
@@ -51,14 +56,14 @@ class Hosts:
         self._doubted: Recent[bool] = Recent(LEARNED)
         self._refusing: Recent[bool] = Recent(DOMAINS)
 
-    def known(self, ip: str, now: float) -> Learned | None:
+    def known(self, target: Target, now: float) -> Learned | None:
         """Give what is known of a host and may still be believed."""
-        learned = self._learned.get(ip)
+        learned = self._learned.get((target.ip, None)) or self._learned.get((target.ip, target.name))
         return learned if learned is not None and now - learned.at < NOT_KEPT else None
 
     def learn(self, ip: str, learned: Learned) -> None:
         """Remember a host."""
-        self._learned.put(ip, learned)
+        self._learned.put((ip, learned.name), learned)
 
     def ask_singly(self, ip: str) -> None:
         """Ask this host about one address a connection from now on."""

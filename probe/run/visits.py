@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from probe.core.model import Canary, Evidence, HostEvidence, Report
     from probe.core.politeness import Displeasure
-    from probe.core.route import Target
     from probe.net.ledger import Ledger
     from probe.net.spool import Entry
     from probe.run.agenda import Agenda, Asked, Place, Work
@@ -109,7 +108,7 @@ class Visits:
     def _queue(self, work: Work) -> None:
         """Let work wait for its next mail host, unless that is known already."""
         target = work.target
-        learned = self._hosts.known(target.ip, self._clock())
+        learned = self._hosts.known(target, self._clock())
         if learned is not None:
             self.concluding.append((work, learned))
         else:
@@ -122,7 +121,7 @@ class Visits:
         turn = _Turn(place, self._ledger)
         chunk: list[Asked] = []
         try:
-            learned = self._hosts.known(place.ip, self._clock())
+            learned = self._hosts.known(work.target, self._clock())
             if learned is not None:
                 self.concluding.append((work, learned))
                 return
@@ -195,8 +194,9 @@ class Visits:
                 chunk = [heard.asked for heard in visit.heard] + visit.unasked
                 self._queue(work.part(chunk, turn=work.turn, alone=work.alone))
                 return
-            cut_short = visit.heard[0].cut_short
-            self._learn(work.target, Learned(zero, self._clock(), visit.for_all, visit.canary, cut_short))
+            cut_short, tls = visit.heard[0].cut_short, any(session.tls for session in visit.for_all.sessions)
+            name = work.target.name if tls else None
+            self._learn(ip, Learned(zero, self._clock(), visit.for_all, visit.canary, cut_short, name))
         if visit.out_of_step:
             self._hosts.ask_singly(ip)
         self._taken.note(domain, ip, visit.heard)
@@ -256,11 +256,11 @@ class Visits:
             return False  # what a backup says does not count (see `probe.core.fold`)
         return self._settings.all_hosts or definite(host, self._options) is None
 
-    def _learn(self, target: Target, learned: Learned) -> None:
+    def _learn(self, ip: str, learned: Learned) -> None:
         """Remember a host that is the same for everybody, and conclude what waits for it."""
-        self._hosts.learn(target.ip, learned)
-        for work in self._agenda.drain(target.ip):
-            self.concluding.append((work, learned))
+        self._hosts.learn(ip, learned)
+        for work in self._agenda.drain(ip):
+            self._queue(work)
 
     def _is_missing(self, host: HostEvidence) -> bool:
         return cause_of(host, self._options) is Cause.MISSING_SENDER

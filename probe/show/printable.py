@@ -35,7 +35,7 @@ _TORN_ESCAPE = re.compile(r"\\+(?:[xuU][0-9a-f]{0,8})?$")
 
 # Where a spreadsheet would find a formula: at the start of a cell, and after a semicolon, at which it
 # splits in locales that write 1,5 for 1.5, whatever the quotes around. With the full-width and small forms.
-_FORMULA = re.compile('(^|;)(?=[ "]*[=+@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212-])')
+_FORMULA = re.compile("(^|;)(?=[ \"']*[=+@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212-])")
 
 # A word that no Markdown dialect or ticket system gives a meaning to: letters, or a number such as 550,
 # 5.1.1 or 192.0.2.1, with ordinary punctuation about it. Letters mixed with digits are left out on
@@ -71,7 +71,8 @@ def safe(text: str, *, width: int | None = None) -> str:
 def cell(text: str) -> str:
     """Give text for a CSV cell: `safe`, and what would be read as a formula defused with an apostrophe.
 
-    Tabs and line ends, which a spreadsheet may skip or split at, are escapes by then.
+    What has one already gets another, so that two texts never become one. Tabs and line ends, which a spreadsheet
+    may skip or split at, are escapes by then.
     """
     return _FORMULA.sub(r"\1'", safe(text))
 

@@ -147,6 +147,20 @@ def test_an_answer_from_the_future_does_not_hold(path: Path) -> None:
         assert held.answer("s", "example.com", "MX") is None
 
 
+def test_evidence_from_the_future_does_not_hold_and_goes(path: Path) -> None:
+    later = NOW + 30 * DAY
+    with opened(path, later) as held:
+        held.record([kept(seen=later), kept("other@example.com", later)])
+    with opened(path) as held:  # the clock was set right
+        assert held.latest("user@example.com", KEY) is None
+        held.record([kept(seen=NOW)])
+        assert held.latest("user@example.com", KEY) == kept(seen=NOW)
+        assert held.latest_of_domain("example.com", KEY) == kept(seen=NOW)
+    with opened(path, later + 60) as held:  # it has come there
+        assert held.latest("user@example.com", KEY) == kept(seen=NOW)
+        assert held.latest("other@example.com", KEY) is None
+
+
 # --- what is kept ----------------------------------------------------------------------------------
 
 
@@ -592,7 +606,7 @@ _WRITER = """
 import sys
 from probe.net.store import Kept, Store
 path, name, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
-held = Store.open(path, now=lambda: 1.8e9)
+held = Store.open(path, now=lambda: 1.8e9 + 2e5)
 print("open", flush=True)
 for n in range(rounds):
     held.record([Kept(f"{name}{n}-{m}@example.com", "example.com", "k", 1.8e9 + n, b"x" * 3000) for m in range(5)])

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from probe import codec
 from probe.core.address import parse
 from probe.core.classify import judge
-from probe.core.model import Cause, Confidence, Report, Skip
+from probe.core.model import Cause, Confidence, Report, Skip, TlsMode
 from probe.core.politeness import FIRST, LONGEST, Limits, Sign
 from probe.lab.world import ClosedHost, Lab
 from probe.net.ledger import StoreLedger
@@ -622,3 +622,24 @@ async def test_a_second_connection_for_the_same_address_is_spaced_and_counted() 
     began = [visit.began for visit in host.visits]
     assert all(after - before >= 0.09 for before, after in pairwise(began))
     assert not any(command.startswith("DATA") for visit in host.visits for command in visit.commands)
+
+
+@runs
+async def test_a_handshake_that_fails_by_one_name_says_nothing_of_another() -> None:
+    """The server is told the name it is called by, and may have a certificate for one of them only (RFC 6066 3)."""
+
+    def tell(lines: list[str], _: Visit) -> list[str]:
+        if lines[0].startswith("EHLO"):
+            return ["250-mail.example\r\n250 STARTTLS\r\n"]
+        return (
+            ["220 Ready\r\n", "This is no TLS\r\n", CLOSE] if lines[0] == "STARTTLS" else [*map(usual, lines)]
+        )
+
+    names = "\n".join(f"d{n}.example. 300 MX 10 mx{n % 2}.example." for n in range(4))
+    names += f"\nmx0.example. 300 A {A}\nmx1.example. 300 A {A}"
+    host = Teller(A, tell)
+    async with Lab(names, {A: host}) as lab:
+        required = settings(lab, tls=TlsMode.REQUIRE)
+        results = await run(lab, [f"u@d{n}.example" for n in range(4)], chosen=required, concurrency=1)
+    assert set(results.reasons.values()) == {"tls.not-available"}
+    assert len(host.visits) == 2
