@@ -26,7 +26,8 @@ def in_step(session: Session) -> bool | None:
     command too late; or two replies of different class stood together where one was asked for (a command
     generates exactly one, RFC 5321 4.2), so which of them is the answer is a guess. True: QUIT was answered
     by 221 and nothing else came. Extra replies of the same class that were put aside in time, and a 421,
-    which may come unasked, take nothing away from that. None: no 221, and nothing amiss.
+    which may come unasked (RFC 5321 3.8), before QUIT or in answer to it, take nothing away from that.
+    None: no 221, and nothing amiss.
     """
     answered: Exchange | None = None
     for exchange in session.exchanges:
@@ -37,7 +38,7 @@ def in_step(session: Session) -> bool | None:
     if answered is None or answered.stage is not _QUIT or answered.reply is None:
         return None
     code = answered.reply.code
-    if code is None or code // 100 == 2:
+    if code is None or code // 100 == 2 or code == 421:
         return True if code == 221 else None
     return False
 

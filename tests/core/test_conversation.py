@@ -268,6 +268,12 @@ def test_the_reply_to_quit_has_its_own_limit() -> None:
     assert in_step(p.session()) is None
 
 
+def test_421_in_answer_to_quit_takes_nothing_away_and_550_does() -> None:
+    p = asked().peer(UNKNOWN).sends("QUIT").peer("421 4.7.0 Enough").closes().ends()
+    assert in_step(p.session()) is None
+    assert in_step(asked().peer("250 ok").sends("QUIT").peer(UNKNOWN).closes().ends().session()) is False
+
+
 def test_after_221_we_leave_without_waiting_for_the_peer() -> None:
     p = asked().peer("250 ok").sends("QUIT").peer("221 bye").ends()
     assert (p.last().stage, p.last().outcome) == (Stage.QUIT, ExchangeOutcome.REPLY)
