@@ -83,8 +83,8 @@ def hear(
     shifted = (dropped or several) and is_shifted(final)
     # Behind a handshake that failed the others were asked over a second connection.
     end = final if len(told[0]) > 1 else told[-1][0]
-    proven = is_proven(end)
-    unproven = several and not proven and not closed_politely(end)
+    proven = not several or is_proven(end)
+    unproven = not proven and not closed_politely(end)
     vouched = None if control is None or shifted or unproven else _vouches(control)
     witness = control if vouched else None
     tail = _tail(asked, told)

@@ -210,18 +210,17 @@ class Visits:
         for heard in visit.heard:
             asked = heard.asked
             host = self._random.noted(domain, heard.host, zero)
-            missing = self._is_missing(heard.host)
             if heard.broken and asked.tries < RETRIES:
                 asked.tries += 1
-                asked.denied = asked.denied or missing
+                asked.denied = asked.denied or self._is_missing(heard.host)
                 again.append(asked)
-            elif missing and doubted and heard.unvouched:
+            elif doubted and heard.unvouched and self._is_missing(heard.host):
                 # The host tells nothing about it: it refuses also whom it has taken before.
                 further += self._settle(
                     work, asked, Seen(zero, self._left_alone(work)), None, cut_short=False
                 )
             else:
-                if asked.denied and not missing:
+                if asked.denied and not self._is_missing(heard.host):
                     self._hosts.ask_singly(ip)  # what it says behind others is not to be believed
                 cut_short = heard.cut_short
                 further += self._settle(work, asked, Seen(zero, host), visit.canary, cut_short=cut_short)
